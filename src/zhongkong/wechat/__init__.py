@@ -1,0 +1,1 @@
+"""The platform's language: error codes, endpoints and verdicts, as pure values and functions."""

@@ -1,0 +1,86 @@
+"""What the platform's errcodes mean, and what the keeper does after one.
+
+A code alone says nothing: 40001 is a stale token on a business call and a credential that was not accepted on a token
+route. So a verdict is a function of (domain, endpoint, errcode). The meanings, for people, are in `errcodes.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zhongkong.wechat.endpoints import Domain
+
+
+class Verdict(Enum):
+    """What the keeper does after a mint was refused."""
+
+    TRANSIENT = "transient"
+    """It passes by itself: try again, ever more slowly."""
+    PERSON = "person"
+    """A person must act; each further try costs quota and cannot help."""
+    QUOTA = "quota"
+    """The calls of the minute or the day are spent."""
+
+
+class ProbeVerdict(StrEnum):
+    """What a probe proved of a credential."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+SYSTEM_BUSY = -1
+REFUSED_TOKEN = frozenset({40001, 40014, 42001})
+"""What a business call answers to a token it does not take: replaced, not recognised, past its life."""
+
+_TOKEN_ROUTES: Mapping[int, Verdict] = {
+    SYSTEM_BUSY: Verdict.TRANSIENT,
+    45009: Verdict.QUOTA,
+    45011: Verdict.QUOTA,
+    **dict.fromkeys(
+        (
+            *(40001, 40002, 40013, 40066, 40125, 40164, 40243),
+            *(41002, 41004, 43001, 43002, 43003, 45035),
+            *(48001, 48004, 48017, 50002, 50004, 50007, 61004, 61024),
+            *(89501, 89503, 89506, 89507),
+        ),
+        Verdict.PERSON,
+    ),
+}
+_VERDICTS: Mapping[tuple[Domain, str], Mapping[int, Verdict]] = {
+    ("mp", "token"): _TOKEN_ROUTES,
+    ("mp", "stable_token"): _TOKEN_ROUTES,
+}
+
+
+def verdict(domain: Domain, endpoint: str, errcode: int) -> Verdict:
+    """Return what to do after a mint at this endpoint was refused with `errcode`.
+
+    A code that nobody knows is transient: the platform invents codes for passing troubles too, the waits grow to a
+    minute, and the day's budget bounds what a wrong guess costs. Raises KeyError for an endpoint that mints nothing.
+    """
+    return _VERDICTS[domain, endpoint].get(errcode, Verdict.TRANSIENT)
+
+
+def judge_probe(errcode: int | None) -> ProbeVerdict:
+    """Return what a probe's answer proves; None stands for silence, a 5xx, or an answer that cannot be read.
+
+    A refusal for any other reason was given to a token that the platform knew, so it is alive.
+    """
+    if errcode is None or errcode == SYSTEM_BUSY:
+        return ProbeVerdict.UNKNOWN
+    return ProbeVerdict.DEAD if errcode in REFUSED_TOKEN else ProbeVerdict.ALIVE
+
+
+def is_refused_token(errcode: int) -> bool:
+    """Say whether a business call was refused for its token. Not for token routes: there 40001 means the secret."""
+    return errcode in REFUSED_TOKEN
