@@ -1,0 +1,106 @@
+"""What adding, changing and removing an account does to its slots, and what a clock that steps back does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from zhongkong.core.command import Step
+from zhongkong.core.model import (
+    PAST_KEPT,
+    Instant,
+    Lease,
+    Probe,
+    Record,
+    Retry,
+    Seconds,
+    Slot,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The account was added or changed: a matter of minting voids the lease, clears the wait and makes the slot due.
+
+    An empty change only clears the wait: *try now*. `moved` says that the living credential belongs elsewhere.
+    """
+
+    slot: Slot
+    revision: int
+    moved: bool = False
+
+    def apply(self, record: Record, now: Instant) -> Step[None]:
+        """Bring the record to the account's revision."""
+        after = replace(record, retry=Retry(), removed=False)
+        if record.revision != self.revision or record.removed:
+            condemned = "moved" if self.moved and record.credential else record.condemned
+            after = replace(
+                after, revision=self.revision, lease=None, refresh_at=now, asks=0, insist=False, condemned=condemned
+            )
+        return Step(after, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """The account is gone. A tombstone stays, so that its generations never begin again."""
+
+    slot: Slot
+
+    def apply(self, record: Record, now: Instant) -> Step[None]:  # noqa: ARG002 (one signature for all commands)
+        """Leave the generation and what identifies former values, nothing else."""
+        sha = (record.credential.sha256,) if record.credential else ()
+        tombstone = Record(
+            slot=self.slot,
+            revision=record.revision,
+            version=record.version,
+            removed=True,
+            generation=record.generation,
+            past=(*sha, *record.past)[:PAST_KEPT],
+            spent=record.spent,
+        )
+        return Step(tombstone, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Restamp:
+    """The store's clock stepped back: what was stamped before is older than it looks, by so many seconds.
+
+    `version` is the record that the caller knew before the step: whoever is first does it, once. Only ever shortens a
+    life, so a mistaken one costs an early refresh and nothing else.
+    """
+
+    slot: Slot
+    version: int
+    by: Seconds
+
+    def apply(self, record: Record, now: Instant) -> Step[None]:  # noqa: ARG002 (one signature for all commands)
+        """Move every instant of the record back."""
+        if record.version != self.version:
+            return Step(record, None)
+        by = self.by
+        credential, probe, lease = record.credential, record.probe, record.lease
+        if credential is not None:
+            credential = replace(
+                credential,
+                since=credential.since - by,
+                left=credential.left - by,
+                expires_at=credential.expires_at - by,
+            )
+        after = replace(
+            record,
+            credential=credential,
+            refresh_at=record.refresh_at - by,
+            attempts=tuple(one._replace(left=one.left - by) for one in record.attempts),
+            lease=Lease(lease.fence, lease.until - by) if lease else None,
+            retry=record.retry._replace(next_try_at=record.retry.next_try_at - by),
+            probe=Probe(
+                probe.began_at - by,
+                probe.last,
+                probe.answered_at - by,
+                probe.alive_at - by,
+                probe.again_at and probe.again_at - by,
+            ),
+            complaints=tuple(one._replace(at=one.at - by) for one in record.complaints),
+            escalated_at=record.escalated_at - by,
+            last_force=record.last_force - by,
+        )
+        return Step(after, None)

@@ -1,0 +1,158 @@
+"""The claim: who may mint for a slot, and when. Lease, open attempt and budget are taken in one write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from zhongkong.core.command import Step
+from zhongkong.core.freshness import Freshness, is_unanswered, judge_freshness
+from zhongkong.core.issuing import ISSUING, daily_budget, mode_now, overlap_of
+from zhongkong.core.model import (
+    LEASE,
+    NEVER,
+    Account,
+    Attempt,
+    Instant,
+    Lease,
+    Mode,
+    Record,
+    Slot,
+    Trouble,
+)
+from zhongkong.core.retry import Cause, budget_allows, contest_allows, spend
+from zhongkong.core.rounds import hold_end, needs_mint
+from zhongkong.core.strangers import is_contested
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The lease is ours: mint by `attempt.mode`, forced if `forced`, and save under `attempt.fence`."""
+
+    attempt: Attempt
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Faster:
+    """There is nothing to mint: somebody else was faster, or the need is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another holder is at it until `until` at the latest."""
+
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Nobody may mint before `until`. `trouble` says why, when it is more than a matter of rhythm."""
+
+    until: Instant
+    trouble: Trouble | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFirst:
+    """The platform left the last request unanswered: probe with the token we hold before anything that ends one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The account is gone or was changed since the caller read it: read it again."""
+
+
+ClaimAnswer: TypeAlias = Claimed | Faster | Held | NotYet | ProbeFirst | Moved
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Ask for the right to mint for a slot: takes the lease, opens the attempt, counts the budget, all at once.
+
+    `beyond` is the generation that the caller wants surpassed. A crash after it leaves the attempt open, which is the
+    truth: the request may or may not have left.
+    """
+
+    slot: Slot
+    account: Account
+    fence: str
+    beyond: int
+    in_round: bool = False
+    force: bool = False
+
+    def apply(self, record: Record, now: Instant) -> Step[ClaimAnswer]:
+        """Decide by one table: moved, mine already, no need, held, not yet, probe first, claimed."""
+        if record.removed or record.revision != self.account.revision:
+            return Step(record, Moved())
+        if record.lease is not None and record.lease.fence == self.fence:
+            return Step(record, _claimed(record, self.fence))
+        if not self._is_needed(record, now):
+            return Step(record, Faster())
+        if record.lease is not None and record.lease.holds(now):
+            return Step(record, Held(record.lease.until))
+        mode = mode_now(self.account, record, now)
+        forced = ISSUING[mode].announces_rest and (record.insist or self.force)
+        cause = self._cause(record, now)
+        until, trouble = self._wait(record, mode, cause, forced, now)
+        if until > now:
+            return Step(record, NotYet(until, trouble))
+        ends = forced or ISSUING[mode].ends_former
+        if ends and is_unanswered(record):
+            return Step(record, ProbeFirst())
+        after = self._take(record, Attempt(self.fence, now, mode, ends), cause, now)
+        return Step(after, _claimed(after, self.fence))
+
+    def _is_needed(self, record: Record, now: Instant) -> bool:
+        if self.force:
+            return record.generation <= self.beyond
+        if record.generation > self.beyond and judge_freshness(record, now) is not Freshness.DEAD:
+            return False
+        return needs_mint(record, now)
+
+    def _cause(self, record: Record, now: Instant) -> Cause:
+        """A mint that would not be due but for a reject is the reject's, whoever claims it."""
+        own = record.credential is None or now >= record.refresh_at
+        return Cause(reject=not own and (record.suspected or record.condemned == "rejected"), force=self.force)
+
+    def _wait(self, record: Record, mode: Mode, cause: Cause, forced: bool, now: Instant) -> tuple[Instant, Trouble | None]:
+        life = record.credential.life if record.credential else record.longest
+        budget = daily_budget(self.account, mode, life)
+        waits = (
+            (record.retry.next_try_at, record.retry.trouble),
+            (budget_allows(record, budget, cause, forced, now), Trouble("budget")),
+            (contest_allows(record, mode, cause, now), Trouble("contested")),
+            (self._rhythm(record, mode, forced, now), None),
+        )
+        return max(waits, key=lambda wait: wait[0])
+
+    def _rhythm(self, record: Record, mode: Mode, forced: bool, now: Instant) -> Instant:
+        """Return when the rhythm allows a mint; a credential dead by proof or by age waits for nobody."""
+        credential = record.credential
+        if credential is None or judge_freshness(record, now) is Freshness.DEAD:
+            return NEVER
+        until = NEVER
+        if forced or ISSUING[mode].ends_former:
+            until = max(hold_end(record), credential.since + 0.3 * overlap_of(credential.life))
+        if self.in_round:
+            until = max(until, credential.since + min(60.0, credential.life / 10))
+        return until if credential.since <= now else NEVER
+
+    def _take(self, record: Record, attempt: Attempt, cause: Cause, now: Instant) -> Record:
+        contest = record.contest
+        if cause.reject and is_contested(record, now):
+            contest = contest._replace(tries=contest.tries + 1, last_mint=now)
+        forced = attempt.ends and ISSUING[attempt.mode].announces_rest
+        return replace(
+            record,
+            lease=Lease(attempt.fence, now + LEASE),
+            attempts=(*(open_one for open_one in record.attempts if open_one.ends), attempt),
+            spent=spend(record, cause, forced, now),
+            last_force=now if forced else record.last_force,
+            contest=contest,
+        )
+
+
+def _claimed(record: Record, fence: str) -> Claimed:
+    attempt = next(attempt for attempt in record.attempts if attempt.fence == fence)
+    return Claimed(attempt, forced=attempt.ends and ISSUING[attempt.mode].announces_rest)

@@ -1,0 +1,124 @@
+"""When to try again after a mint failed, and what a day may cost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from zhongkong.core.model import (
+    Ambiguous,
+    Instant,
+    Mode,
+    NotSent,
+    Record,
+    Retry,
+    Seconds,
+    Spent,
+    Trouble,
+)
+from zhongkong.core.strangers import is_contested
+from zhongkong.wechat.answers import Refused
+from zhongkong.wechat.errcodes import Verdict, verdict
+
+DAY: Seconds = 86_400.0
+SHANGHAI: Seconds = 8 * 3600.0
+PERSON_WAIT: Seconds = 300.0
+"""A person must act: every call is counted, some are punished, and `try now` needs no waiting."""
+QUOTA_WAITS: tuple[Seconds, ...] = (60.0, 300.0, 900.0)
+"""45009 is seen as a minute limit too, so the first wait is short."""
+TRANSIENT_LONGEST: Seconds = 60.0
+FORCE_APART: Seconds = 35.0
+"""The platform refuses to rotate within 30 s of the last force, and says nothing of it. Source: 获取稳定版接口调用凭据."""
+FORCES_A_DAY = 20
+FORCES_A_DAY_BY_REJECT = 10
+CONTEST_STEPS: tuple[Seconds, ...] = (60.0, 120.0, 240.0, 480.0, 960.0, 1800.0)
+
+
+def shanghai_day(now: Instant) -> int:
+    """Return the number of the day by the calendar that the platform counts quotas by."""
+    return int((now + SHANGHAI) // DAY)
+
+
+def next_midnight(now: Instant) -> Instant:
+    """Return 00:00 Asia/Shanghai after `now`."""
+    return (shanghai_day(now) + 1) * DAY - SHANGHAI
+
+
+def retry_after(
+    retry: Retry, failed: Refused | NotSent | Ambiguous, *, now: Instant, trust: Instant, dice: float
+) -> Retry:
+    """Return the wait that follows a failed mint. `dice` in [0, 1) is the jitter, `trust` what remains of the old one."""
+    tries = retry.tries + 1
+    if isinstance(failed, Refused):
+        trouble = _trouble_of(failed)
+    else:
+        trouble = Trouble("unreachable" if isinstance(failed, NotSent) else "unanswered", errmsg=failed.why)
+    if trouble.state == "blocked":
+        return Retry(now + PERSON_WAIT, tries, trouble)
+    if trouble.state == "quota":
+        wait = QUOTA_WAITS[min(tries, len(QUOTA_WAITS)) - 1]
+        return Retry(min(now + wait, next_midnight(now) + 60 * dice), tries, trouble)
+    wait = max(1.0, dice * min(TRANSIENT_LONGEST, 2.0 ** min(tries, 16)))
+    if trust > now:
+        wait = min(wait, max(1.0, (trust - now) / 10))
+    return Retry(now + wait, tries, trouble)
+
+
+def _trouble_of(refused: Refused) -> Trouble:
+    state = {Verdict.PERSON: "blocked", Verdict.QUOTA: "quota"}.get(verdict("mp", "token", refused.errcode), "refused")
+    return Trouble(state, refused.errcode, refused.errmsg, refused.rid or "")
+
+
+class Cause(NamedTuple):
+    """What makes a mint necessary, for the budget: rejects and forces may spend only a part of a day."""
+
+    reject: bool = False
+    force: bool = False
+
+
+def budget_allows(record: Record, budget: int, cause: Cause, forced: bool, now: Instant) -> Instant:
+    """Return when the day's budget allows this departure: `now` or earlier if it does, else a later instant.
+
+    Rejects and forces take at most half, and never the last `2 * hours left + 4` of the day, which the rounds need.
+    """
+    spent = spent_today(record, now)
+    midnight = next_midnight(now)
+    if spent.total >= budget:
+        return midnight
+    if cause.reject or cause.force:
+        reserve = 2 * ((midnight - now) / 3600) + 4
+        if spent.rejects >= budget // 2 or spent.total >= budget - reserve:
+            return midnight
+    if forced:
+        if spent.forces >= FORCES_A_DAY or (not cause.force and spent.forces_by_reject >= FORCES_A_DAY_BY_REJECT):
+            return midnight
+        return max(now, record.last_force + FORCE_APART) if record.last_force <= now else now + FORCE_APART
+    return now
+
+
+def spent_today(record: Record, now: Instant) -> Spent:
+    """Return what the day of `now` has cost so far."""
+    today = shanghai_day(now)
+    return record.spent if record.spent.day == today else Spent(day=today)
+
+
+def spend(record: Record, cause: Cause, forced: bool, now: Instant) -> Spent:
+    """Return the day's count with one more departure in it."""
+    spent = spent_today(record, now)
+    by_reject = cause.reject or cause.force
+    return Spent(
+        spent.day,
+        spent.total + 1,
+        spent.rejects + by_reject,
+        spent.forces + forced,
+        spent.forces_by_reject + (forced and not cause.force),
+    )
+
+
+def contest_allows(record: Record, mode: Mode, cause: Cause, now: Instant) -> Instant:
+    """Return when a mint for a reject may leave while a stranger ends our classic tokens: 1, 2, 4 … 30 min apart."""
+    if mode is not Mode.CLASSIC or not cause.reject or not is_contested(record, now):
+        return now
+    contest = record.contest
+    if contest.tries == 0 or contest.last_mint > now:
+        return now
+    return contest.last_mint + CONTEST_STEPS[min(contest.tries, len(CONTEST_STEPS)) - 1]

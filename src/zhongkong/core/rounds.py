@@ -1,0 +1,125 @@
+"""What a slot needs at this moment, and when to look at it again."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from zhongkong.core.freshness import (
+    Freshness,
+    closes_at,
+    judge_freshness,
+    threats,
+    trust_of,
+)
+from zhongkong.core.issuing import overlap_of
+from zhongkong.core.model import NEVER, Instant, Record, Seconds
+from zhongkong.wechat.errcodes import ProbeVerdict
+
+PROBES_APART: Seconds = 5.0
+"""At most one probe per slot within this time, whoever asks."""
+LOOK_AGAIN: Seconds = 3600.0
+
+
+class Action(Enum):
+    """What to do for a slot."""
+
+    REST = "rest"
+    PROBE = "probe"
+    MINT = "mint"
+
+
+class Plan(NamedTuple):
+    """What to do now, and the latest instant at which to plan again."""
+
+    action: Action
+    look_again_at: Instant
+
+
+def needs_mint(record: Record, now: Instant) -> bool:
+    """Say whether another credential is needed; whether it may be minted now is the claim's decision.
+
+    With two threats a mint would not lift the doubt, only probes do, so doubt alone is then no reason.
+    """
+    match judge_freshness(record, now):
+        case Freshness.FRESH:
+            return False
+        case Freshness.DEAD | Freshness.DUE:
+            return True
+        case Freshness.DOUBTFUL:
+            return record.suspected or now >= record.refresh_at or len(threats(record)) == 1
+
+
+def probe_due_at(record: Record) -> Instant | None:
+    """Return when the current credential is to be probed without anybody asking; None while there is no reason.
+
+    In doubt that is every tenth of the overlap; an open attempt is closed by one when it is old enough; a credential
+    that a caller insisted against is looked at once more.
+    """
+    credential = record.credential
+    if credential is None or record.condemned:
+        return None
+    open_threats = threats(record)
+    wanted: list[Instant] = []
+    if record.probe.again_at is not None:
+        wanted.append(record.probe.again_at)
+    if open_threats:
+        overlap = overlap_of(credential.life)
+        wanted.extend(closes_at(threat, credential.life) for threat in open_threats)
+        wanted.append(max(trust_of(record), record.probe.began_at + overlap / 10))
+    if not wanted:
+        return None
+    return max(min(wanted), record.probe.began_at + PROBES_APART)
+
+
+def is_vouched(record: Record, now: Instant) -> bool:
+    """Say whether a doubtful credential was found alive so lately that callers need not wait for the next look."""
+    credential = record.credential
+    if credential is None or record.suspected or record.probe.last is ProbeVerdict.DEAD:
+        return False
+    return now < record.probe.alive_at + max(overlap_of(credential.life) / 10, PROBES_APART)
+
+
+def plan(record: Record, now: Instant) -> Plan:
+    """Return what a round does for the slot now; it never looks back, and `look_again_at` is later than `now`.
+
+    A lease held elsewhere, a retry wait and a doubt that is not yet due only move the next look.
+    """
+    if record.removed:
+        return Plan(Action.REST, now + LOOK_AGAIN)
+    looks = [now + LOOK_AGAIN]
+    blocked_until = max(record.retry.next_try_at, _lease_end(record, now), _hold_end(record, now))
+    if needs_mint(record, now):
+        if blocked_until <= now:
+            return Plan(Action.MINT, now + 1.0)
+        looks.append(blocked_until)
+    else:
+        looks.append(max(record.refresh_at, blocked_until) if record.refresh_at > now else now + 1.0)
+        if threats(record):
+            looks.append(trust_of(record))
+    probe_at = probe_due_at(record)
+    if probe_at is not None:
+        if probe_at <= now:
+            return Plan(Action.PROBE, now + 1.0)
+        looks.append(probe_at)
+    return Plan(Action.REST, min(look for look in looks if look > now))
+
+
+def hold_end(record: Record) -> Instant:
+    """Return until when nobody may mint because an open attempt may already have replaced a credential still trusted.
+
+    A second mint would end the first one's forerunner at once, and with it what was promised to readers; until trust
+    ends there is no hurry. Proof of death lifts the hold.
+    """
+    if record.condemned or not threats(record):
+        return NEVER
+    return trust_of(record)
+
+
+def _hold_end(record: Record, now: Instant) -> Instant:
+    return hold_end(record) if now < hold_end(record) else NEVER
+
+
+def _lease_end(record: Record, now: Instant) -> Instant:
+    lease = record.lease
+    return lease.until if lease is not None and lease.holds(now) else NEVER

@@ -1,0 +1,1 @@
+"""Keeps credentials fresh, on demand and in rounds. Knows only the core and its ports."""

@@ -1,0 +1,356 @@
+"""The keeper: hands out what is fresh, renews behind it what is due, answers those who were refused."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random, SystemRandom
+
+from zhongkong.core.command import Applied
+from zhongkong.core.freshness import Freshness
+from zhongkong.core.handing import Handed
+from zhongkong.core.model import (
+    NEVER,
+    Event,
+    Instant,
+    Record,
+    Seconds,
+    Slot,
+    Trouble,
+    hash_value,
+)
+from zhongkong.core.ports import Clock, Platform, Store
+from zhongkong.core.reject import (
+    AlreadyNewer,
+    ProbeNow,
+    ProbeRecent,
+    Reject,
+    RejectAnswer,
+    StillValid,
+)
+from zhongkong.core.rounds import PROBES_APART, Action, is_vouched, needs_mint, plan
+from zhongkong.errors import AccountUnknown, StoreUnavailable, ZhongkongError
+from zhongkong.keeper.knowledge import REREAD, Knowledge
+from zhongkong.keeper.refresh import Refresher, unavailable
+from zhongkong.wechat.errcodes import ProbeVerdict
+
+PATIENCE: Seconds = 5.0
+"""How long a caller waits for a refresh, unless he says otherwise."""
+POLL_DEADLINE: Seconds = 5.0
+COMPARE_EVERY: Seconds = 60.0
+"""What memory holds is compared in full with the store this often."""
+
+
+class RejectOutcome(StrEnum):
+    """What became of a reject. A caller repeats his call on the first two only."""
+
+    REFRESHED = "refreshed"
+    ALREADY_NEWER = "already_newer"
+    STILL_VALID = "still_valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The answer to a reject: what became of it, and the credential to use now."""
+
+    outcome: RejectOutcome
+    handed: Handed
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """How an attendance ended. A value, so that one nobody waits for is no unseen exception."""
+
+    record: Record | None
+    error: ZhongkongError | None = None
+
+
+class Keeper:
+    """Keeps the credentials of every account in a store fresh, together with the other replicas on it.
+
+    Whole when made; `run` polls and renews until cancelled, the other methods serve callers. All of it belongs to one
+    event loop.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        platform: Platform,
+        clock: Clock,
+        *,
+        random: Random | None = None,
+        poll_seconds: Seconds = 1.0,
+        departures: int = 64,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._random = random or SystemRandom()
+        self._poll_seconds = poll_seconds
+        self._departures = departures
+        self.known = Knowledge(clock, stale_after=2 * poll_seconds + 1.0)
+        self.known.on_change(self._look_now)
+        self._refresher = Refresher(
+            store,
+            platform,
+            clock,
+            self.known,
+            make_fence=lambda: f"{self._random.getrandbits(128):032x}",
+            roll=self._random.random,
+        )
+        self._attending: dict[Slot, asyncio.Task[_Done]] = {}
+        self._looks: list[tuple[Instant, Slot]] = []
+        self._look_at: dict[Slot, Instant] = {}
+        self._compared_at: Seconds = NEVER
+
+    # --- for callers
+
+    def peek(self, slot: Slot) -> Handed | None:
+        """Return the credential if it can be handed out this instant, else None; begins what is due behind it."""
+        record = self.known.record(slot)
+        if record is None:
+            return None
+        freshness = self.known.freshness(record)
+        if freshness is Freshness.DUE:
+            self._begin(slot, record.generation)
+        elif freshness is Freshness.DOUBTFUL and not is_vouched(record, self.known.now()):
+            return None
+        elif freshness is Freshness.DEAD:
+            return None
+        return self.known.hand_out(record, freshness)
+
+    async def credential(self, slot: Slot, patience: Seconds = PATIENCE, *, seen: int = 0) -> Handed:
+        """Return a credential, waiting at most `patience` seconds for one that is not dead.
+
+        A doubtful one is handed out, marked, when the wait brought nothing better. `seen` is the latest generation
+        that the caller knows: he never gets an earlier one, whichever replica he met before.
+
+        Raises: AccountUnknown. CredentialUnavailable: with the cause and when to try again. StoreUnavailable.
+        """
+        if seen and (known := self.known.record(slot)) is not None and known.generation < seen:
+            self.known.learn(await self._store.load(slot))
+        handed = self.peek(slot)
+        if handed is not None and handed.generation >= seen:
+            return handed
+        if handed is not None:
+            raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen)
+        record = await self._known_record(slot)
+        error = await self._attend(slot, record.generation if record.condemned else 0, patience)
+        return self._hand_out(slot, error)
+
+    async def reject(
+        self, slot: Slot, caller: str, *, value: str = "", sha256: str = "", generation: int = 0, patience: Seconds = PATIENCE
+    ) -> Rejected:
+        """Say what became of a credential that a caller saw refused, and return the one to use now.
+
+        Named by value, sha-256 or generation. `caller` tells one caller from another (a key's id, an address).
+
+        Raises: AccountUnknown. CredentialUnavailable. StoreUnavailable: a reject is decided on the store's record.
+        """
+        await self._known_record(slot)
+        digest = hash_value(value) if value else sha256
+        applied = await self._complain(Reject(slot, caller, digest, generation))
+        record = applied.record
+        match applied.answer:
+            case AlreadyNewer() if self.known.freshness(record) is not Freshness.DEAD:
+                return Rejected(RejectOutcome.ALREADY_NEWER, self._hand_out(slot, None))
+            case StillValid():
+                return Rejected(RejectOutcome.STILL_VALID, self._hand_out(slot, None))
+            case ProbeNow(began_at):
+                return await self._judge(slot, record, await self._probe_for(record, began_at, caller), patience)
+            case ProbeRecent():
+                return await self._judge(slot, record, await self._refresher.recent_verdict(record), patience)
+        return await self._replaced(slot, record, patience)
+
+    async def force(self, slot: Slot, patience: Seconds = PATIENCE) -> Rejected:
+        """Replace the credential although nobody refused it; for people, and keys that may.
+
+        Raises: as `credential`; CredentialUnavailable when the platform or the budget allows no more for now.
+        """
+        record = await self._known_record(slot)
+        running = self._attending.get(slot)
+        if running is not None:
+            await asyncio.wait([running], timeout=patience)
+        async with asyncio.timeout(patience + 1.0):
+            after = await self._refresher.refresh(slot, record.generation, in_round=False, force=True)
+        outcome = RejectOutcome.REFRESHED if after.generation > record.generation else RejectOutcome.STILL_VALID
+        return Rejected(outcome, self._hand_out(slot, None))
+
+    async def changed(self, slot: Slot, handed: Handed, timeout: Seconds) -> Handed:
+        """Return the credential once it is another one than `handed`, or less of it holds; as it is after `timeout`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while True:
+                    await self.known.changed(slot)
+                    now = self.peek(slot)
+                    if now is not None and _is_news(handed, now):
+                        return now
+        return await self.credential(slot)
+
+    async def _known_record(self, slot: Slot) -> Record:
+        """Return the record as known; an account that we never saw is looked up in the store."""
+        record = self.known.record(slot)
+        if record is None or record.removed:
+            self.known.learn(await self._store.load(slot))
+            account = await self._store.account(slot.appid)
+            if account is None:
+                raise AccountUnknown(appid=slot.appid)
+            self.known.learn_account(account)
+            record = self.known.record(slot) or Record(slot)
+        return record
+
+    def _hand_out(self, slot: Slot, error: ZhongkongError | None) -> Handed:
+        """Return what there is now, or raise why there is nothing."""
+        record = self.known.record(slot) or Record(slot)
+        freshness = self.known.freshness(record)
+        if freshness is not Freshness.DEAD:
+            return self.known.hand_out(record, freshness)
+        if error is not None:
+            raise error
+        wait = max(1.0, record.retry.next_try_at - self.known.now())
+        raise unavailable(slot, record.retry.trouble, wait)
+
+    # --- reject
+
+    async def _complain(self, reject: Reject) -> Applied[RejectAnswer]:
+        (applied,) = await self._store.apply([reject])
+        self.known.learn(applied.record)
+        return applied
+
+    async def _probe_for(self, record: Record, began_at: Instant, caller: str) -> ProbeVerdict:
+        account = self.known.account(record.slot.appid)
+        if account is None:
+            raise AccountUnknown(appid=record.slot.appid)
+        return await self._refresher.end_probe(record, account, began_at, "rejected", caller)
+
+    async def _judge(self, slot: Slot, record: Record, verdict: ProbeVerdict, patience: Seconds) -> Rejected:
+        if verdict is ProbeVerdict.ALIVE:
+            return Rejected(RejectOutcome.STILL_VALID, self._hand_out(slot, None))
+        if verdict is ProbeVerdict.DEAD:
+            return await self._replaced(slot, record, patience)
+        raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
+
+    async def _replaced(self, slot: Slot, record: Record, patience: Seconds) -> Rejected:
+        """Wait for the successor of a dead or doubtful credential; a doubtful one may be found alive instead."""
+        error = await self._attend(slot, record.generation, patience)
+        after = self.known.record(slot) or record
+        if after.generation > record.generation or record.credential is None:
+            return Rejected(RejectOutcome.REFRESHED, self._hand_out(slot, error))
+        if self.known.freshness(after) is not Freshness.DEAD and is_vouched(after, self.known.now()):
+            return Rejected(RejectOutcome.STILL_VALID, self._hand_out(slot, error))
+        raise error or unavailable(slot, None, 1.0)
+
+    # --- attendance: one per slot in this process
+
+    async def _attend(self, slot: Slot, beyond: int, patience: Seconds) -> ZhongkongError | None:
+        """Join what runs for the slot, or begin; return why it failed, None also when `patience` ran out.
+
+        Who joined and got no later generation than he named begins again, once.
+        """
+        joined = slot in self._attending
+        for _ in range(2 if joined else 1):
+            task = self._begin(slot, beyond)
+            done, _pending = await asyncio.wait([task], timeout=patience)
+            if not done:
+                return None
+            result = task.result()
+            if result.record is not None and (result.record.generation > beyond or not joined):
+                return None
+            joined = False
+        return result.error
+
+    def _begin(self, slot: Slot, beyond: int, *, in_round: bool = False) -> asyncio.Task[_Done]:
+        task = self._attending.get(slot)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._attendance(slot, beyond, in_round=in_round))
+            self._attending[slot] = task
+        return task
+
+    async def _attendance(self, slot: Slot, beyond: int, *, in_round: bool) -> _Done:
+        """Probe and mint as the slot needs it now."""
+        try:
+            record = self.known.record(slot) or Record(slot)
+            if needs_mint(record, self.known.now()) or self.known.freshness(record) is Freshness.DEAD:
+                record = await self._refresher.refresh(slot, beyond, in_round=in_round)
+            else:
+                await self._refresher.probe(slot, "probed")
+                record = self.known.record(slot) or record
+        except ZhongkongError as error:
+            return _Done(None, error)
+        else:
+            return _Done(record)
+        finally:
+            self._attending.pop(slot, None)
+
+    # --- rounds
+
+    async def run(self) -> None:
+        """Poll the store and renew what is due, until cancelled."""
+        while True:
+            await self.poll()
+            self.plan_round()
+            await asyncio.sleep(self._next_tick())
+
+    async def poll(self) -> bool:
+        """Read what changed; return whether the store answered. Memory stands as it was if it did not."""
+        asked_at = self._clock.boot()
+        in_full = asked_at - self._compared_at >= COMPARE_EVERY
+        after = NEVER if in_full else self.known.seen - REREAD
+        try:
+            async with asyncio.timeout(POLL_DEADLINE):
+                changes = await self._store.changes(after)
+        except (StoreUnavailable, TimeoutError):
+            return False
+        if in_full:
+            self._compared_at = asked_at
+        restamps = self.known.learn_changes(changes, asked_at, self._clock.boot())
+        with suppress(StoreUnavailable):
+            if restamps:
+                for applied in await self._store.apply(restamps):
+                    self.known.learn(applied.record)
+                await self._store.tell([Event("store_clock_stepped", "", {"seconds": round(restamps[0].by, 1)})])
+            await self._refresher.settle()
+        return True
+
+    def plan_round(self) -> None:
+        """Begin what is due, no more than can leave at once; what is left over is first in the next round."""
+        now = self.known.now()
+        while self._looks and self._looks[0][0] <= now and len(self._attending) < self._departures:
+            at, slot = heapq.heappop(self._looks)
+            if self._look_at.get(slot) != at:
+                continue
+            del self._look_at[slot]
+            record = self.known.record(slot)
+            if record is None or slot in self._attending:
+                self._look(slot, now + 1.0)
+                continue
+            action, look_again_at = plan(record, now)
+            self._look(slot, look_again_at)
+            if action is not Action.REST:
+                self._begin(slot, record.generation, in_round=True)
+
+    def _look_now(self, slot: Slot) -> None:
+        self._look(slot, self.known.now())
+
+    def _look(self, slot: Slot, at: Instant) -> None:
+        known = self._look_at.get(slot)
+        if known is None or at < known:
+            self._look_at[slot] = at
+            heapq.heappush(self._looks, (at, slot))
+
+    def _next_tick(self) -> Seconds:
+        """Sleep until the next poll, or until something is due before it."""
+        wait = self._looks[0][0] - self.known.now() if self._looks else self._poll_seconds
+        return min(self._poll_seconds, max(0.02, wait))
+
+
+def _is_news(before: Handed, now: Handed) -> bool:
+    """Say whether a caller who holds `before` should hear of `now`: another one, or less of it holds."""
+    return (
+        now.generation != before.generation
+        or now.value != before.value
+        or now.doubtful != before.doubtful
+        or now.expires_at < before.expires_at - 1.0
+    )

@@ -1,0 +1,162 @@
+"""What this replica knows: accounts, records, and how the store's clock runs beside its own.
+
+Memory is for handing out and for planning; whoever changes something asks the store. Only while the store is away may
+something be known here that the store does not know yet: an answer that waits to be saved, a look of our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from zhongkong.core.change import Restamp
+from zhongkong.core.command import AnswerT, Applied, Command, run
+from zhongkong.core.freshness import Freshness, judge_freshness, trust_of, trust_seen
+from zhongkong.core.handing import Handed, hand_out
+from zhongkong.core.model import NEVER, Account, Instant, Record, Seconds, Slot
+from zhongkong.core.ports import Changes, Clock
+
+REREAD: Seconds = 10.0
+"""How far back every poll reads again: commits become visible later than they are stamped."""
+STEP: Seconds = 2.0
+"""A store's clock that moves by more against ours has stepped."""
+
+
+class Knowledge:
+    """The replica's memory. All instants are the store's; `now()` is its clock as we reckon it."""
+
+    def __init__(self, clock: Clock, stale_after: Seconds) -> None:
+        self._clock = clock
+        self._stale_after = stale_after
+        self._offset: Seconds = 0.0
+        self._last_contact: Seconds = NEVER
+        self._records: dict[Slot, Record] = {}
+        self._unsaved: dict[Slot, Record] = {}
+        self._accounts: dict[str, Account] = {}
+        self._watchers: defaultdict[Slot, list[asyncio.Future[None]]] = defaultdict(list)
+        self._on_change: list[Callable[[Slot], None]] = []
+        self.seen: Instant = NEVER
+        """The store's time of the last answered poll."""
+        self.incarnation = ""
+
+    # --- time
+
+    def now(self) -> Instant:
+        """Return the store's time, reckoned on our own boot-time clock."""
+        return self._clock.boot() + self._offset
+
+    @property
+    def is_stale(self) -> bool:
+        """Say whether the store was not reached lately."""
+        return self._clock.boot() - self._last_contact > self._stale_after
+
+    # --- what is known
+
+    def slots(self) -> Iterator[Slot]:
+        """Return all known slots."""
+        return iter(self._records)
+
+    def record(self, slot: Slot) -> Record | None:
+        """Return what is known of the slot, what waits to be saved included."""
+        return self._unsaved.get(slot) or self._records.get(slot)
+
+    def account(self, appid: str) -> Account | None:
+        """Return the account, if it is known and not removed."""
+        return self._accounts.get(appid)
+
+    def freshness(self, record: Record) -> Freshness:
+        """Say whether the record's credential may be handed out now, as far as we can know."""
+        return judge_freshness(record, self.now(), trust_seen(record, self.seen))
+
+    def hand_out(self, record: Record, freshness: Freshness) -> Handed:
+        """Return what a caller gets now."""
+        trust = trust_seen(record, self.seen)
+        return hand_out(record, freshness, self.now(), seen=self.seen, trust=trust, stale=self.is_stale)
+
+    # --- learning
+
+    def learn_changes(self, changes: Changes, asked_at: Seconds, answered_at: Seconds) -> list[Restamp]:
+        """Take in an answered poll; return what to tell the store if its clock stepped back meanwhile.
+
+        `asked_at` and `answered_at` are on our boot-time clock.
+        """
+        stepped_back = self._reckon(changes.now, asked_at, answered_at)
+        restamps = [Restamp(slot, one.version, stepped_back) for slot, one in self._records.items()] if stepped_back else []
+        self._last_contact = asked_at
+        self.seen = changes.now
+        self.incarnation = changes.incarnation
+        for account in changes.accounts:
+            self._accounts[account.appid] = account
+        for record in changes.records:
+            self.learn(record)
+        self._drop_unsaved()
+        return restamps
+
+    def _reckon(self, store_now: Instant, asked_at: Seconds, answered_at: Seconds) -> Seconds:
+        offset = store_now - (asked_at + answered_at) / 2
+        back = self._offset - offset if self._last_contact != NEVER else 0.0
+        self._offset = offset
+        return back if back > STEP + (answered_at - asked_at) / 2 else 0.0
+
+    def learn(self, record: Record) -> None:
+        """Take in a record read from the store; an older one than ours changes nothing."""
+        known = self._records.get(record.slot)
+        if known is not None and known.version >= record.version:
+            return
+        self._records[record.slot] = record
+        if record.removed:
+            self._accounts.pop(record.slot.appid, None)
+        self._told(record.slot)
+
+    def learn_account(self, account: Account) -> None:
+        """Take in an account that was read on its own."""
+        known = self._accounts.get(account.appid)
+        if known is None or known.revision <= account.revision:
+            self._accounts[account.appid] = account
+
+    # --- while the store is away
+
+    def pretend(self, command: Command[AnswerT]) -> Applied[AnswerT]:
+        """Apply a command to memory alone, as the store would: its outcome holds until the store knows better."""
+        record = self.record(command.slot) or Record(command.slot)
+        applied, _events = run(command, record, self.now())
+        self._unsaved[command.slot] = applied.record
+        self._told(command.slot)
+        return applied
+
+    def forget_unsaved(self, slot: Slot) -> None:
+        """The store's own record stands again."""
+        if self._unsaved.pop(slot, None) is not None:
+            self._told(slot)
+
+    def _drop_unsaved(self) -> None:
+        """The store is back: what it knows stands, but for a newer credential that it is still to be told."""
+        for slot, mine in list(self._unsaved.items()):
+            kept = self._records.get(slot)
+            if kept is None or kept.generation >= mine.generation or trust_of(mine) <= self.now():
+                self.forget_unsaved(slot)
+
+    # --- watching
+
+    def on_change(self, tell: Callable[[Slot], None]) -> None:
+        """Have `tell` called with every slot whose record changes."""
+        self._on_change.append(tell)
+
+    async def changed(self, slot: Slot) -> None:
+        """Return when the slot's record changes the next time."""
+        waiter = asyncio.get_running_loop().create_future()
+        watchers = self._watchers[slot]
+        watchers.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in watchers:
+                watchers.remove(waiter)
+
+    def _told(self, slot: Slot) -> None:
+        for tell in self._on_change:
+            tell(slot)
+        for waiter in self._watchers.pop(slot, ()):
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,271 @@
+"""One refresh of one slot: claim, mint, save; and the probe that goes before or instead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from zhongkong.core.claim import (
+    Claim,
+    ClaimAnswer,
+    Claimed,
+    Faster,
+    Held,
+    Moved,
+    NotYet,
+    ProbeFirst,
+)
+from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.issuing import ISSUING, mode_now
+from zhongkong.core.model import (
+    DEADLINE,
+    LEASE,
+    Account,
+    Ambiguous,
+    Outcome,
+    Record,
+    Seconds,
+    Slot,
+    Trouble,
+)
+from zhongkong.core.ports import Clock, Order, Platform, Store
+from zhongkong.core.reject import BeginProbe, EndProbe, ProbeNow
+from zhongkong.core.save import GiveBack, LeaseLost, Save, SaveAnswer, Saved
+from zhongkong.errors import AccountUnknown, CredentialUnavailable, StoreUnavailable
+from zhongkong.keeper.knowledge import Knowledge
+from zhongkong.wechat.errcodes import ProbeVerdict
+
+FIRST_LOOK: Seconds = 0.05
+LAST_LOOK: Seconds = 0.5
+"""Who waits for a lease held elsewhere reads again after these, doubling."""
+
+
+class Refresher:
+    """Refreshes slots. It joins nobody and plans nothing: the keeper sees to it that one runs per slot."""
+
+    def __init__(
+        self,
+        store: Store,
+        platform: Platform,
+        clock: Clock,
+        knowledge: Knowledge,
+        *,
+        make_fence: Callable[[], str],
+        roll: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._platform = platform
+        self._clock = clock
+        self._known = knowledge
+        self._make_fence = make_fence
+        self._roll = roll
+        self._silent: set[str] = set()
+        """Hosts that left a request unanswered that can end a token, and have answered nothing since."""
+        self._owed: list[Command[None]] = []
+        """What the store could not be told: claims that were not used."""
+
+    # --- refresh
+
+    async def refresh(self, slot: Slot, beyond: int, *, in_round: bool, force: bool = False) -> Record:
+        """Return the slot's record once its credential is of a later generation than `beyond`, or needs no mint.
+
+        Raises: CredentialUnavailable: nobody may mint yet, or the mint failed; it carries the cause and the wait.
+        StoreUnavailable. AccountUnknown.
+        """
+        look = FIRST_LOOK
+        while True:
+            account = await self._account_of(slot)
+            await self._break_silence(slot, account)
+            fence = self._make_fence()
+            asked_at = self._clock.boot()
+            record, answer, now = await self._claim(Claim(slot, account, fence, beyond, in_round, force))
+            match answer:
+                case Claimed():
+                    again = await self._mint_and_save(record, answer, account, asked_at)
+                    if again is not None:
+                        return again
+                case Faster():
+                    return record
+                case NotYet(until, trouble):
+                    raise unavailable(slot, trouble, until - now)
+                case ProbeFirst():
+                    if await self.probe(slot, "probed") is ProbeVerdict.UNKNOWN:
+                        raise unavailable(slot, Trouble("unanswered"), LAST_LOOK)
+                case Held():
+                    await asyncio.sleep(look)
+                    look = min(2 * look, LAST_LOOK)
+                    await self._reread(slot)
+                case Moved():
+                    await self._reread_account(slot)
+
+    async def _claim(self, claim: Claim) -> Applied[ClaimAnswer]:
+        """Claim in the store; while it is away a mode that ends nothing is asked on the word of memory alone."""
+        try:
+            return await self._tell(claim)
+        except StoreUnavailable:
+            self._owed.append(GiveBack(claim.slot, claim.fence))
+            record = self._known.record(claim.slot)
+            if not self._known.is_stale or record is None or claim.force or record.insist:
+                raise
+            if ISSUING[mode_now(claim.account, record, self._known.now())].ends_former:
+                raise
+            return self._known.pretend(claim)
+
+    async def _mint_and_save(self, record: Record, claimed: Claimed, account: Account, asked_at: Seconds) -> Record | None:
+        """Mint under the claim and save; return the record, or None to begin again."""
+        slot, fence = record.slot, claimed.attempt.fence
+        if self._clock.boot() + DEADLINE > asked_at + LEASE:
+            await self._give_back(slot, fence)
+            return None
+        outcome = await self._mint(Order(account, claimed.attempt.mode, claimed.forced), ends=claimed.attempt.ends)
+        saved = await self._save(Save(slot, account, fence, outcome, dice=self._roll()))
+        match saved.answer:
+            case Saved(again):
+                return None if again else saved.record
+            case LeaseLost():
+                return None
+        retry = saved.record.retry
+        raise unavailable(slot, retry.trouble, retry.next_try_at - saved.now)
+
+    async def _mint(self, order: Order, *, ends: bool) -> Outcome:
+        outcome = await self._platform.mint(order)
+        if not isinstance(outcome, Ambiguous):
+            self._silent.discard(order.account.base_url)
+        elif ends:
+            self._silent.add(order.account.base_url)
+        return outcome
+
+    async def _save(self, save: Save) -> Applied[SaveAnswer]:
+        """Save until the outcome is known: an answer of the platform is never lost to a store that is away."""
+        pause = FIRST_LOOK
+        pretended = False
+        while True:
+            try:
+                saved = await self._tell(save)
+            except StoreUnavailable:
+                if not pretended:
+                    if self._known.record(save.slot) is not None:
+                        self._known.pretend(save)
+                    pretended = True
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
+            else:
+                self._known.forget_unsaved(save.slot)
+                return saved
+
+    async def _give_back(self, slot: Slot, fence: str) -> None:
+        back = GiveBack(slot, fence)
+        try:
+            await self._tell(back)
+        except StoreUnavailable:
+            self._owed.append(back)
+
+    async def settle(self) -> None:
+        """Tell the store what it could not be told while it was away."""
+        owed, self._owed = self._owed, []
+        for index, command in enumerate(owed):
+            try:
+                await self._tell(command)
+            except StoreUnavailable:
+                self._owed.extend(owed[index:])
+                return
+
+    # --- probe
+
+    async def _break_silence(self, slot: Slot, account: Account) -> None:
+        """A host that went silent on a request that can end a token is asked something harmless first."""
+        record = self._known.record(slot)
+        if account.base_url not in self._silent or record is None or record.credential is None:
+            return
+        if not ISSUING[mode_now(account, record, self._known.now())].ends_former:
+            return
+        if await self.probe(slot, "probed") is ProbeVerdict.UNKNOWN:
+            raise unavailable(slot, Trouble("unanswered"), LAST_LOOK)
+
+    async def probe(self, slot: Slot, reason: str) -> ProbeVerdict:
+        """Look whether the platform takes the current credential, at most once in 5 s whoever asks; return the verdict.
+
+        Raises: StoreUnavailable. AccountUnknown.
+        """
+        account = await self._account_of(slot)
+        record = self._known.record(slot)
+        if record is None or record.credential is None:
+            return ProbeVerdict.UNKNOWN
+        begun = await self._tell_or_pretend(BeginProbe(slot, record.generation))
+        if isinstance(begun.answer, ProbeNow):
+            return await self.end_probe(begun.record, account, begun.answer.began_at, reason)
+        return await self.recent_verdict(begun.record)
+
+    async def end_probe(
+        self, record: Record, account: Account, began_at: float, reason: str, caller: str = ""
+    ) -> ProbeVerdict:
+        """Ask the platform about the record's credential and tell the store what it proved."""
+        credential = record.credential
+        if credential is None:
+            return ProbeVerdict.UNKNOWN
+        verdict = await self._platform.probe(account, credential.value)
+        if verdict is not ProbeVerdict.UNKNOWN:
+            self._silent.discard(account.base_url)
+        await self._tell_or_pretend(EndProbe(record.slot, credential.sha256, began_at, verdict, reason, caller))
+        return verdict
+
+    async def recent_verdict(self, record: Record) -> ProbeVerdict:
+        """Return what a probe that left within the last 5 s proved, whoever sent it; `UNKNOWN` if it does not say."""
+        look = FIRST_LOOK
+        waited = 0.0
+        while record.probe.last is None and waited < DEADLINE:
+            await asyncio.sleep(look)
+            waited += look
+            look = min(2 * look, LAST_LOOK)
+            record = await self._reread(record.slot)
+        return record.probe.last or ProbeVerdict.UNKNOWN
+
+    # --- the store
+
+    async def _tell(self, command: Command[AnswerT]) -> Applied[AnswerT]:
+        (applied,) = await self._store.apply([command])
+        self._known.learn(applied.record)
+        return applied
+
+    async def _tell_or_pretend(self, command: Command[AnswerT]) -> Applied[AnswerT]:
+        try:
+            return await self._tell(command)
+        except StoreUnavailable:
+            if not self._known.is_stale:
+                raise
+            return self._known.pretend(command)
+
+    async def _reread(self, slot: Slot) -> Record:
+        """Return the record as the store has it, or as we know it while it cannot tell."""
+        with suppress(StoreUnavailable):
+            self._known.learn(await self._store.load(slot))
+        return self._known.record(slot) or Record(slot)
+
+    async def _account_of(self, slot: Slot) -> Account:
+        account = self._known.account(slot.appid)
+        return account if account is not None else await self._reread_account(slot)
+
+    async def _reread_account(self, slot: Slot) -> Account:
+        account = await self._store.account(slot.appid)
+        if account is None:
+            raise AccountUnknown(appid=slot.appid)
+        self._known.learn_account(account)
+        await self._reread(slot)
+        return account
+
+
+def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds) -> CredentialUnavailable:
+    """Return the error for a slot that has nothing to hand out: why, and when to ask again."""
+    if trouble is None:
+        return CredentialUnavailable(slot.appid, slot.kind, "refreshing", retry_after=max(wait, 0.0))
+    errcode = {} if trouble.errcode is None else {"errcode": trouble.errcode}
+    return CredentialUnavailable(
+        slot.appid,
+        slot.kind,
+        trouble.state,
+        retry_after=max(wait, 0.0),
+        errmsg=trouble.errmsg,
+        rid=trouble.rid,
+        **errcode,
+    )
