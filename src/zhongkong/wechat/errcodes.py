@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import cache
 from importlib.resources import files
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +35,29 @@ class ProbeVerdict(StrEnum):
     ALIVE = "alive"
     DEAD = "dead"
     UNKNOWN = "unknown"
+
+
+class Action(StrEnum):
+    """What the caller of an API does about an errcode."""
+
+    RETRY_LATER = "retry_later"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 (what to do, not a password)
+    FIX_CONFIG = "fix_config"
+    """A person must act."""
+    QUOTA = "quota"
+    NOT_RETRYABLE = "not_retryable"
+    """This call is wrong; another one may be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one errcode means, in both languages; `errmsg` and `known` are explained in `errcodes.toml`."""
+
+    action: Action
+    zh: str
+    en: str
+    errmsg: str
+    known: str
 
 
 SYSTEM_BUSY = -1
@@ -84,3 +106,21 @@ def judge_probe(errcode: int | None) -> ProbeVerdict:
 def is_refused_token(errcode: int) -> bool:
     """Say whether a business call was refused for its token. Not for token routes: there 40001 means the secret."""
     return errcode in REFUSED_TOKEN
+
+
+def meaning_of(domain: Domain, errcode: int, endpoint: str = "*") -> Meaning | None:
+    """Return what the code means there, or None if nobody recorded it; an endpoint's own line goes first."""
+    table = _meanings()
+    return table.get((domain, endpoint, errcode)) or table.get((domain, "*", errcode))
+
+
+@cache
+def _meanings() -> Mapping[tuple[str, str, int], Meaning]:
+    """Return the table, read at the first question: most programs never ask."""
+    domains = tomllib.loads(files(__package__).joinpath("errcodes.toml").read_text(encoding="utf-8"))
+    return {
+        (domain, endpoint, int(errcode)): Meaning(**{**line, "action": Action(line["action"])})
+        for domain, endpoints in domains.items()
+        for endpoint, lines in endpoints.items()
+        for errcode, line in lines.items()
+    }
