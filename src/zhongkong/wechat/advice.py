@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
+from typing import Any
 
 from zhongkong.errors import (
     AccountRejected,
@@ -51,7 +52,7 @@ def build_error(appid: str, refused: Refused) -> PlatformError:
     """Return the error to raise where a mint was asked for directly, and refused."""
     code, values = advise(appid, refused.errcode, refused.errmsg)
     kind = _ERRORS[verdict("mp", "token", refused.errcode)]
-    extra = {name: value for name, value in values.items() if name not in {"errcode", "errmsg"}}
+    extra: dict[str, Any] = {name: value for name, value in values.items() if name not in {"errcode", "errmsg"}}
     return kind(code, refused.errcode, refused.errmsg, refused.rid, **extra)
 
 

@@ -118,7 +118,7 @@ def _errcode_of(answer: dict[str, Any]) -> int | None:
 
 def _parse_answer(status: int, body: bytes) -> dict[str, Any] | Unreadable:
     """Return the JSON object of an HTTP 200. A BOM is passed over; a name given twice could mean either, so neither."""
-    if status != 200:  # noqa: PLR2004 (the one status the platform answers with)
+    if status != 200:
         return Unreadable(f"status_{status}")
     if len(body) > BODY_LONGEST:
         return Unreadable("too_long")

@@ -1,0 +1,108 @@
+"""What a person is told: each trouble has a text that says who must do what."""
+
+from __future__ import annotations
+
+import pytest
+
+from zhongkong.errors import (
+    AccountRejected,
+    AccountUnknown,
+    CredentialUnavailable,
+    PlatformBusy,
+    PlatformError,
+    QuotaExhausted,
+    Value,
+)
+from zhongkong.messages import LANGUAGES, Language, codes
+from zhongkong.wechat.advice import ADVISED, advise, build_error, explain_error, explain_event, explain_trouble
+from zhongkong.wechat.answers import Refused
+from zhongkong.wechat.errcodes import _TOKEN_ROUTES
+
+IP_ERRMSG = "invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 61250a39-612fed42-36740516"
+STATES = ["blocked", "quota", "refused", "unanswered", "unreachable", "too_early", "budget", "contested", "refreshing"]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("errcode", [*sorted(_TOKEN_ROUTES), 40014, 99999])
+def test_every_refusal_is_told_in_words(lang: Language, errcode: int) -> None:
+    """A number alone sends people to a search engine."""
+    text = explain_trouble(lang, "wx1", "blocked", errcode, "the platform's words")
+    assert str(errcode) in text
+    assert "the platform's words" in text
+
+
+def test_the_advised_codes_and_the_catalogue_are_one_list() -> None:
+    """A text that no code leads to is dead; a code without its text would fail when it is needed."""
+    own = {code for code in codes() if code.startswith("errcode_") and code[8:].removeprefix("-").isdigit()}
+    assert own == {f"errcode_{errcode}" for errcode in ADVISED}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_40164_names_the_address_and_where_to_add_it(lang: Language) -> None:
+    """The address is the platform's view of us; from the inside of a network nobody knows it."""
+    text = explain_trouble(lang, "wx1", "blocked", 40164, IP_ERRMSG)
+    assert "1.2.3.4" in text
+    assert "mp.weixin.qq.com" in text
+    assert "zhongkong account set wx1" in text
+
+
+@pytest.mark.parametrize("errcode", [40164, 45035, 61004])
+def test_an_allow_list_refusal_without_an_address_says_how_to_find_it(errcode: int) -> None:
+    """A masked or missing address must not become an empty word in the sentence."""
+    assert advise("wx1", errcode, "not in whitelist")[0] == "errcode_40164_unnamed"
+    assert "zhongkong doctor" in explain_trouble("en", "wx1", "blocked", errcode, "not in whitelist")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_of_a_slot_is_told_in_words(lang: Language, state: str) -> None:
+    """States come from the record; the one without a text would break the page that shows it."""
+    assert explain_trouble(lang, "wx1", state, None, "timeout")
+
+
+@pytest.mark.parametrize(
+    ("errcode", "expected"),
+    [(-1, PlatformBusy), (99999, PlatformBusy), (45009, QuotaExhausted), (40125, AccountRejected)],
+)
+def test_a_refusal_becomes_the_error_that_says_who_acts(errcode: int, expected: type[PlatformError]) -> None:
+    """Callers tell waiting from fixing by the class."""
+    error = build_error("wx1", Refused(errcode, "words", "r"))
+    assert type(error) is expected
+    assert (error.errcode, error.errmsg, error.rid, error.values["appid"]) == (errcode, "words", "r", "wx1")
+    assert "words" in explain_error("en", error)
+
+
+def test_a_missing_credential_is_told_with_its_wait_and_its_cause() -> None:
+    """The wait alone hides that a person must act; whole seconds, never early."""
+    error = CredentialUnavailable(
+        "wx1", "access_token", "blocked", retry_after=12.01, errcode=40125, errmsg="invalid appsecret", rid=""
+    )
+    text = explain_error("en", error)
+    assert "13 s" in text
+    assert "account set wx1 --secret" in text
+
+
+def test_a_missing_credential_without_a_refusal_is_told_by_its_state() -> None:
+    """Most waits are our own: a refresh that runs, a budget, a store."""
+    error = CredentialUnavailable("wx1", "access_token", "budget", retry_after=60.0)
+    assert "budget" in explain_error("en", error)
+
+
+def test_an_error_without_a_cause_is_told_by_its_own_text() -> None:
+    """Nothing is appended where there is nothing to add."""
+    assert explain_error("zh", AccountUnknown("wx1")).count("wx1") == 2
+
+
+def test_a_failed_mint_is_told_with_its_cause() -> None:
+    """The event is what an alert is made of."""
+    text = explain_event(
+        "en", "mint_failed", "wx1", {"state": "blocked", "errcode": 40164, "errmsg": IP_ERRMSG, "rid": ""}
+    )
+    assert text.startswith("wx1: the mint failed. IP 1.2.3.4 is not in the allow-list")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_an_event_names_its_account(lang: Language) -> None:
+    """The audit log is read across accounts."""
+    values: dict[str, Value] = {"generation": 3, "mode": "stable", "life": 7200}
+    assert explain_event(lang, "minted", "wx1", values).startswith("wx1")
