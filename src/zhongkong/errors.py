@@ -77,7 +77,7 @@ class StoreError(ZhongkongError):
 
 
 class StoreUnavailable(StoreError):
-    """The store did not answer, or is busy. Nobody acts: it is tried again; the call may or may not have taken effect."""
+    """The store did not answer. Nobody acts: it is tried again; the call may or may not have taken effect."""
 
 
 class StoreRefused(StoreError):
@@ -94,7 +94,7 @@ class WrongSeal(StoreError):
 class PlatformError(ZhongkongError):
     """The platform refused, in a well-formed answer with `errcode`, `errmsg` and `rid` (empty if it gave none)."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the platform's three facts beside what every error has)
         self,
         code: str,
         /,

@@ -15,7 +15,7 @@ def choose_language(*wishes: str | None, default: Language = "zh") -> Language:
     """Return the language of the first wish that names one we speak, else `default`.
 
     A wish is a tag (`en`), a locale (`zh_CN.UTF-8`), or the value of an Accept-Language header; None and what cannot be
-    read are passed over. So the command line asks with (`--lang`, `ZHONGKONG_LANG`, the locale), the hub with the header.
+    read are passed over. The command line asks with `--lang`, `ZHONGKONG_LANG` and the locale; the hub with the header.
     """
     for wish in wishes:
         for tag in _by_preference(wish or ""):

@@ -38,7 +38,7 @@ _ERRORS: Mapping[Verdict, type[PlatformError]] = {
 
 def advise(appid: str, errcode: int, errmsg: str = "") -> tuple[str, dict[str, Value]]:
     """Return code and values of the text that says why a mint was refused, and who must do what."""
-    values: dict[str, Value] = {"appid": appid, "errcode": errcode, "errmsg": errmsg}
+    values: dict[str, Value] = {"appid": appid, "said": f"{errcode} {errmsg}".rstrip()}
     if errcode in _NOT_ALLOWED_HERE:
         ip = ip_of(errmsg)
         return ("errcode_40164", {**values, "ip": ip}) if ip else ("errcode_40164_unnamed", values)
@@ -51,36 +51,33 @@ def advise(appid: str, errcode: int, errmsg: str = "") -> tuple[str, dict[str, V
 def build_error(appid: str, refused: Refused) -> PlatformError:
     """Return the error to raise where a mint was asked for directly, and refused."""
     code, values = advise(appid, refused.errcode, refused.errmsg)
-    kind = _ERRORS[verdict("mp", "token", refused.errcode)]
-    extra: dict[str, Any] = {name: value for name, value in values.items() if name not in {"errcode", "errmsg"}}
-    return kind(code, refused.errcode, refused.errmsg, refused.rid, **extra)
+    named: dict[str, Any] = values
+    return _ERRORS[verdict("mp", "token", refused.errcode)](code, refused.errcode, refused.errmsg, refused.rid, **named)
 
 
-def explain_trouble(lang: Language, appid: str, state: str, errcode: int | None = None, errmsg: str = "") -> str:
+def explain_trouble(state: str, lang: Language, appid: str, errcode: int | None = None, errmsg: str = "") -> str:
     """Return the text for a slot that is not well: the platform's refusal in words, or else what the state means."""
     if errcode is None:
-        return render(f"trouble_{state}", lang, appid=appid, errmsg=errmsg)
+        return render(f"trouble_{state}", lang, appid=appid) + (f" [{errmsg}]" if errmsg else "")
     code, values = advise(appid, errcode, errmsg)
     return render(code, lang, **values)
 
 
-def explain_error(lang: Language, error: ZhongkongError) -> str:
+def explain_error(error: ZhongkongError, lang: Language) -> str:
     """Return the text for an error; where no credential could be had, the cause follows."""
-    wait = {} if error.retry_after is None else {"retry_after": ceil(error.retry_after)}
+    wait = {} if error.retry_after is None else {"retry_after": max(1, ceil(error.retry_after))}
     text = render(error.code, lang, **error.values, **wait)
     if not isinstance(error, CredentialUnavailable):
         return text
-    return f"{text} {_explain_state(lang, error.appid, error.cause, error.values)}"
+    return f"{text} {_explain_state(error.cause, lang, error.appid, error.values)}"
 
 
-def explain_event(lang: Language, code: str, appid: str, values: Mapping[str, Value]) -> str:
+def explain_event(code: str, lang: Language, appid: str, values: Mapping[str, Value]) -> str:
     """Return the text for an event; a failed mint is followed by its cause."""
     text = render(f"event_{code}", lang, **{**values, "appid": appid})
-    return f"{text} {_explain_state(lang, appid, str(values['state']), values)}" if code == "mint_failed" else text
+    return f"{text} {_explain_state(str(values['state']), lang, appid, values)}" if code == "mint_failed" else text
 
 
-def _explain_state(lang: Language, appid: str, state: str, values: Mapping[str, Value]) -> str:
-    errcode = values.get("errcode")
-    return explain_trouble(
-        lang, appid, state, errcode if isinstance(errcode, int) else None, str(values.get("errmsg", ""))
-    )
+def _explain_state(state: str, lang: Language, appid: str, values: Mapping[str, Value]) -> str:
+    errcode, errmsg = values.get("errcode"), str(values.get("errmsg", ""))
+    return explain_trouble(state, lang, appid, errcode if isinstance(errcode, int) else None, errmsg)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from zhongkong.wechat.endpoints import Domain
+from zhongkong.wechat.endpoints import Domain
 
 
 class Verdict(Enum):
@@ -41,7 +39,7 @@ class Action(StrEnum):
     """What the caller of an API does about an errcode."""
 
     RETRY_LATER = "retry_later"
-    REFRESH_TOKEN = "refresh_token"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 (what to do, not a password)
     FIX_CONFIG = "fix_config"
     """A person must act."""
     QUOTA = "quota"

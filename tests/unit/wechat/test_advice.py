@@ -26,7 +26,7 @@ STATES = ["blocked", "quota", "refused", "unanswered", "unreachable", "too_early
 @pytest.mark.parametrize("errcode", [*sorted(_TOKEN_ROUTES), 40014, 99999])
 def test_every_refusal_is_told_in_words(lang: Language, errcode: int) -> None:
     """A number alone sends people to a search engine."""
-    text = explain_trouble(lang, "wx1", "blocked", errcode, "the platform's words")
+    text = explain_trouble("blocked", lang, "wx1", errcode, "the platform's words")
     assert str(errcode) in text
     assert "the platform's words" in text
 
@@ -40,7 +40,7 @@ def test_the_advised_codes_and_the_catalogue_are_one_list() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_40164_names_the_address_and_where_to_add_it(lang: Language) -> None:
     """The address is the platform's view of us; from the inside of a network nobody knows it."""
-    text = explain_trouble(lang, "wx1", "blocked", 40164, IP_ERRMSG)
+    text = explain_trouble("blocked", lang, "wx1", 40164, IP_ERRMSG)
     assert "1.2.3.4" in text
     assert "mp.weixin.qq.com" in text
     assert "zhongkong account set wx1" in text
@@ -50,14 +50,15 @@ def test_40164_names_the_address_and_where_to_add_it(lang: Language) -> None:
 def test_an_allow_list_refusal_without_an_address_says_how_to_find_it(errcode: int) -> None:
     """A masked or missing address must not become an empty word in the sentence."""
     assert advise("wx1", errcode, "not in whitelist")[0] == "errcode_40164_unnamed"
-    assert "zhongkong doctor" in explain_trouble("en", "wx1", "blocked", errcode, "not in whitelist")
+    assert "zhongkong doctor" in explain_trouble("blocked", "en", "wx1", errcode, "not in whitelist")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("state", STATES)
 def test_every_state_of_a_slot_is_told_in_words(lang: Language, state: str) -> None:
     """States come from the record; the one without a text would break the page that shows it."""
-    assert explain_trouble(lang, "wx1", state, None, "timeout")
+    text = explain_trouble(state, lang, "wx1")
+    assert explain_trouble(state, lang, "wx1", None, "timeout") == f"{text} [timeout]"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_refusal_becomes_the_error_that_says_who_acts(errcode: int, expected: 
     error = build_error("wx1", Refused(errcode, "words", "r"))
     assert type(error) is expected
     assert (error.errcode, error.errmsg, error.rid, error.values["appid"]) == (errcode, "words", "r", "wx1")
-    assert "words" in explain_error("en", error)
+    assert "words" in explain_error(error, "en")
 
 
 def test_a_missing_credential_is_told_with_its_wait_and_its_cause() -> None:
@@ -77,7 +78,7 @@ def test_a_missing_credential_is_told_with_its_wait_and_its_cause() -> None:
     error = CredentialUnavailable(
         "wx1", "access_token", "blocked", retry_after=12.01, errcode=40125, errmsg="invalid appsecret", rid=""
     )
-    text = explain_error("en", error)
+    text = explain_error(error, "en")
     assert "13 s" in text
     assert "account set wx1 --secret" in text
 
@@ -85,19 +86,25 @@ def test_a_missing_credential_is_told_with_its_wait_and_its_cause() -> None:
 def test_a_missing_credential_without_a_refusal_is_told_by_its_state() -> None:
     """Most waits are our own: a refresh that runs, a budget, a store."""
     error = CredentialUnavailable("wx1", "access_token", "budget", retry_after=60.0)
-    assert "budget" in explain_error("en", error)
+    assert "budget" in explain_error(error, "en")
+
+
+@pytest.mark.parametrize("retry_after", [0.0, 0.2, 1.0])
+def test_nobody_is_told_to_wait_zero_seconds(retry_after: float) -> None:
+    """A caller who comes back at once finds the same and comes back at once."""
+    error = CredentialUnavailable("wx1", "access_token", "refreshing", retry_after=retry_after)
+    assert "in 1 s" in explain_error(error, "en")
 
 
 def test_an_error_without_a_cause_is_told_by_its_own_text() -> None:
     """Nothing is appended where there is nothing to add."""
-    assert explain_error("zh", AccountUnknown("wx1")).count("wx1") == 2
+    assert explain_error(AccountUnknown("wx1"), "zh").count("wx1") == 2
 
 
 def test_a_failed_mint_is_told_with_its_cause() -> None:
     """The event is what an alert is made of."""
-    text = explain_event(
-        "en", "mint_failed", "wx1", {"state": "blocked", "errcode": 40164, "errmsg": IP_ERRMSG, "rid": ""}
-    )
+    values: dict[str, Value] = {"state": "blocked", "errcode": 40164, "errmsg": IP_ERRMSG, "rid": ""}
+    text = explain_event("mint_failed", "en", "wx1", values)
     assert text.startswith("wx1: the mint failed. IP 1.2.3.4 is not in the allow-list")
 
 
@@ -105,4 +112,4 @@ def test_a_failed_mint_is_told_with_its_cause() -> None:
 def test_an_event_names_its_account(lang: Language) -> None:
     """The audit log is read across accounts."""
     values: dict[str, Value] = {"generation": 3, "mode": "stable", "life": 7200}
-    assert explain_event(lang, "minted", "wx1", values).startswith("wx1")
+    assert explain_event("minted", lang, "wx1", values).startswith("wx1")
