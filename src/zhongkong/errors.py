@@ -94,7 +94,7 @@ class WrongSeal(StoreError):
 class PlatformError(ZhongkongError):
     """The platform refused, in a well-formed answer with `errcode`, `errmsg` and `rid` (empty if it gave none)."""
 
-    def __init__(  # noqa: PLR0913 (the platform's three facts beside what every error has)
+    def __init__(
         self,
         code: str,
         /,

@@ -28,7 +28,7 @@ RID = "6899a148-5929c88a-767d57ca"
 IP_ERRMSG = "invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 61250a39-612fed42-36740516"
 
 
-def _body(**members: Any) -> bytes:
+def _body(**members: object) -> bytes:
     return json.dumps(members).encode()
 
 
@@ -48,8 +48,8 @@ def test_a_well_formed_grant_is_granted_exactly(token: str, life: int) -> None:
     assert parse_grant(200, _body(access_token=token, expires_in=life)) == Granted(token, life)
 
 
-@given(errcodes, st.booleans())
-def test_any_errcode_but_zero_is_refused_with_that_errcode(errcode: int, as_text: bool) -> None:
+@given(errcode=errcodes, as_text=st.booleans())
+def test_any_errcode_but_zero_is_refused_with_that_errcode(*, errcode: int, as_text: bool) -> None:
     """One recorded answer has its errcode as a string, so both forms are read."""
     body = _body(errcode=str(errcode) if as_text else errcode, errmsg="no")
     assert parse_grant(200, body) == Refused(errcode, "no")
