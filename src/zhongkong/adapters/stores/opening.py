@@ -1,0 +1,68 @@
+"""What happens to a store when it is opened: migrations, its own facts, and whether the seal is the right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from zhongkong.adapters.stores.schema import SCHEMA, Tables
+from zhongkong.adapters.stores.writer import Transaction
+from zhongkong.core.ports import Seal
+from zhongkong.errors import StoreRefused, WrongSeal
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_one_at_a_time = Lock()
+"""Alembic keeps what it works on in globals."""
+
+
+class Meta(NamedTuple):
+    """What a store says of itself."""
+
+    incarnation: str
+    seal_check: str
+
+
+def prepare(transaction: Transaction, prefix: str, seal: Seal) -> Meta:
+    """Bring the store to this program's schema and return its facts; whoever comes first makes them.
+
+    Runs in a write transaction, hence under the store's lock: one replica migrates, the others find it done.
+    Raises: StoreRefused: a newer program made the schema. WrongSeal: the store is under another seal; nothing changed.
+    """
+    connection, tables = transaction.connection, transaction.tables
+    found = schema_of(connection, tables)
+    if found > SCHEMA:
+        raise StoreRefused("store_newer", found=found, known=SCHEMA)
+    if found < SCHEMA:
+        migrate(connection, tables, prefix)
+    facts = select(tables.meta.c.incarnation, tables.meta.c.seal_check)
+    row = connection.execute(facts).one_or_none()
+    if row is None:
+        new = Meta(uuid4().hex, seal.check)
+        connection.execute(insert(tables.meta).values(id=1, created_at=transaction.now(), **new._asdict()))
+        return new
+    if not seal.knows(row.seal_check):
+        raise WrongSeal("wrong_seal")
+    return Meta(*row)
+
+
+def schema_of(connection: Connection, tables: Tables) -> str:
+    """Return the number of the store's newest migration; empty for an empty store."""
+    if not inspect(connection).has_table(tables.version):
+        return ""
+    return connection.execute(text(f"SELECT version_num FROM {tables.version}")).scalar_one_or_none() or ""  # noqa: S608
+
+
+def migrate(connection: Connection, tables: Tables, prefix: str) -> None:
+    """Run the migrations that are missing, inside the transaction that `connection` is in."""
+    from alembic import command  # noqa: PLC0415 (slow to import, and seldom needed)
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection, "version_table": tables.version, "prefix": prefix})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with _one_at_a_time:
+        command.upgrade(config, "head")

@@ -1,0 +1,116 @@
+"""Rows as values and back. Secrets and credentials' values pass the seal here, and only here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row
+
+from zhongkong.adapters.stores.documents import from_document, to_document
+from zhongkong.core.grants import Key
+from zhongkong.core.model import Account, Event, Instant, Kind, Record, Secret, Slot
+from zhongkong.core.ports import KeptEvent, Seal
+
+Columns: TypeAlias = dict[str, Any]
+
+
+class Rows:
+    """Reads and writes rows under a seal.
+
+    It remembers what it unsealed: a poll reads the same rows again and again. A row is the same if its version and the
+    time of its change are.
+    """
+
+    def __init__(self, seal: Seal) -> None:
+        """Take the seal."""
+        self._seal = seal
+        self._records: dict[Slot, Record] = {}
+        self._accounts: dict[str, tuple[bytes, Account]] = {}
+
+    def remember(self, record: Record) -> None:
+        """Note a record that is committed."""
+        self._records[record.slot] = record
+
+    def read_record(self, row: Row[Any]) -> Record:
+        """Return the record in `row`.
+
+        Raises: WrongSeal: its value cannot be unsealed.
+        """
+        slot = Slot(row.appid, Kind(row.kind))
+        known = self._records.get(slot)
+        if known is not None and known.version == row.version and known.changed_at == row.changed_at:
+            return known
+        document = json.loads(row.document)
+        if row.value is not None:
+            document["credential"]["value"] = self._seal.open(row.value, slot.appid)
+        record = from_document(Record, document, slot=slot, version=row.version, changed_at=row.changed_at)
+        self._records[slot] = record
+        return record
+
+    def write_record(self, record: Record, before: Record, sealed: bytes | None) -> Columns:
+        """Return the columns of `record`; `sealed` is the value of `before` as it lies there, and kept if it stayed."""
+        credential = record.credential
+        if credential is None:
+            sealed = None
+        elif sealed is None or before.credential is None or before.credential.value != credential.value:
+            sealed = self._seal.close(credential.value, record.slot.appid)
+        return {
+            "appid": record.slot.appid,
+            "kind": record.slot.kind.value,
+            "version": record.version,
+            "changed_at": record.changed_at,
+            "document": _dump(to_document(record)),
+            "value": sealed,
+        }
+
+    def read_account(self, row: Row[Any]) -> Account:
+        """Return the account in `row`; a secret sealed anew is another row, because of its nonce.
+
+        Raises: WrongSeal: its secret cannot be unsealed.
+        """
+        sealed, known = self._accounts.get(row.appid, (b"", None))
+        if known is not None and sealed == row.secret:
+            return known
+        secret = Secret(self._seal.open(row.secret, row.appid))
+        account = from_document(Account, json.loads(row.document), appid=row.appid, secret=secret)
+        self._accounts[row.appid] = (row.secret, account)
+        return account
+
+    def write_account(self, account: Account, now: Instant) -> Columns:
+        """Return the columns of `account`, changed at `now`."""
+        return {
+            "appid": account.appid,
+            "changed_at": now,
+            "document": _dump(to_document(account)),
+            "secret": self._seal.close(account.secret.reveal(), account.appid),
+        }
+
+    def reseal(self, sealed: bytes, appid: str) -> bytes:
+        """Return the same text under the newest seal."""
+        return self._seal.close(self._seal.open(sealed, appid), appid)
+
+
+def read_key(row: Row[Any]) -> Key:
+    """Return the key in `row`."""
+    return from_document(Key, json.loads(row.document), id=row.id, last_used_at=row.last_used_at)
+
+
+def write_key(key: Key) -> Columns:
+    """Return the columns of `key`."""
+    return {"id": key.id, "last_used_at": key.last_used_at, "document": _dump(to_document(key))}
+
+
+def read_event(row: Row[Any]) -> KeptEvent:
+    """Return the event in `row`."""
+    return KeptEvent(row.id, row.at, Event(row.code, row.appid, json.loads(row.document)))
+
+
+def write_event(event: Event, now: Instant) -> Columns:
+    """Return the columns of `event`, told at `now`."""
+    return {"at": now, "appid": event.appid, "code": event.code, "document": _dump(event.values)}
+
+
+def _dump(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
