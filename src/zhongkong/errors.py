@@ -1,7 +1,7 @@
 """Every error, one tree.
 
     ZhongkongError
-      SettingInvalid · AccountUnknown · AccessDenied · CredentialUnavailable
+      SettingInvalid · RequestRefused · AccountUnknown · AccessDenied · CredentialUnavailable
       StoreError     -> StoreUnavailable (by itself, later) · StoreRefused · WrongSeal (a person must act)
       PlatformError  -> PlatformBusy · QuotaExhausted · CredentialRefused · AccountRejected
 
@@ -40,6 +40,10 @@ class ZhongkongError(Exception):
 
 class SettingInvalid(ZhongkongError):
     """A setting cannot be used. The person who wrote it corrects it; nothing was started or changed."""
+
+
+class RequestRefused(ZhongkongError):
+    """What was asked cannot be done as it was asked. Whoever asked corrects it; nothing was changed."""
 
 
 class AccountUnknown(ZhongkongError):

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from random import Random
+from string import ascii_letters, digits
 
-from zhongkong.core.model import Instant
+from zhongkong.core.model import Instant, Secret
+
+ID_LENGTH = 8
+SECRET_LENGTH = 43
+"""256 bits in an alphabet of 62."""
+
+_ALPHABET = ascii_letters + digits
+_KEY = re.compile(r"zk_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{20,52}")
 
 
 class Grant(StrEnum):
@@ -55,3 +67,49 @@ class Key:
     def is_expired(self, now: Instant) -> bool:
         """Say whether its time is over."""
         return self.expires_at is not None and now >= self.expires_at
+
+
+def create_key(  # noqa: PLR0913 (what a key holds)
+    random: Random,
+    now: Instant,
+    *,
+    name: str,
+    grants: Iterable[Grant],
+    appids: Iterable[str] = (),
+    expires_at: Instant | None = None,
+    networks: Iterable[IPv4Network | IPv6Network] = (),
+    rate: int = 0,
+) -> tuple[Key, Secret]:
+    """Return a new key, and its text to show once: at most 64 characters, random from the fourth on.
+
+    `random` is a `SystemRandom` wherever the key is to be one; `now` is the store's time.
+    """
+    key_id = _draw(random, ID_LENGTH)
+    text = f"zk_{key_id}_{_draw(random, SECRET_LENGTH)}"
+    key = Key(
+        id=key_id,
+        sha256=hash_key(text),
+        name=name,
+        grants=frozenset(grants),
+        appids=frozenset(appids),
+        created_at=now,
+        expires_at=expires_at,
+        networks=tuple(networks),
+        rate=rate,
+    )
+    return key, Secret(text)
+
+
+def parse_key_id(text: str) -> str | None:
+    """Return the id of the key that `text` claims to be, or None if it has not the form of one."""
+    match = _KEY.fullmatch(text)
+    return match[1] if match else None
+
+
+def hash_key(text: str) -> str:
+    """Return what is stored of a key: its sha-256, lower-case hex. A key is random, so it needs no salt."""
+    return sha256(text.encode()).hexdigest()
+
+
+def _draw(random: Random, length: int) -> str:
+    return "".join(random.choice(_ALPHABET) for _ in range(length))
