@@ -40,6 +40,9 @@ class Seal(Protocol):
     def check(self) -> str:
         """A value by which two replicas find that they hold the same seal; it tells nothing about it."""
 
+    def knows(self, check: str) -> bool:
+        """Say whether what was closed under the seal of this check value can be opened: by this one or the former."""
+
     def close(self, text: str, bound_to: str) -> bytes:
         """Return `text` sealed; `bound_to` (an appid) must be named again to open it."""
 

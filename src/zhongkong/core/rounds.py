@@ -5,13 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from zhongkong.core.freshness import (
-    Freshness,
-    closes_at,
-    judge_freshness,
-    threats,
-    trust_of,
-)
+from zhongkong.core.freshness import Freshness, closes_at, is_unanswered, judge_freshness, threats, trust_of
 from zhongkong.core.issuing import overlap_of
 from zhongkong.core.model import NEVER, Instant, Record, Seconds
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -90,9 +84,14 @@ def plan(record: Record, now: Instant) -> Plan:
     looks = [now + LOOK_AGAIN]
     blocked_until = max(record.retry.next_try_at, _lease_end(record, now), _hold_end(record, now))
     if needs_mint(record, now):
-        if blocked_until <= now:
+        if blocked_until > now:
+            looks.append(blocked_until)
+        elif not is_unanswered(record):
             return Plan(Action.MINT, now + 1.0)
-        looks.append(blocked_until)
+        else:
+            looks.append(_next_ping_at(record))
+            if looks[-1] <= now:
+                return Plan(Action.PROBE, now + 1.0)
     else:
         looks.append(max(record.refresh_at, blocked_until) if record.refresh_at > now else now + 1.0)
         if threats(record):
@@ -114,6 +113,12 @@ def hold_end(record: Record) -> Instant:
     if record.condemned or not threats(record):
         return NEVER
     return trust_of(record)
+
+
+def _next_ping_at(record: Record) -> Instant:
+    """Return when to ask a silent platform again, by a probe, whether it is there."""
+    life = record.credential.life if record.credential else 0
+    return record.probe.began_at + max(PROBES_APART, overlap_of(life) / 10)
 
 
 def _hold_end(record: Record, now: Instant) -> Instant:

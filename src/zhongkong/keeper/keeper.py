@@ -32,7 +32,7 @@ from zhongkong.core.reject import (
     StillValid,
 )
 from zhongkong.core.rounds import PROBES_APART, Action, is_vouched, needs_mint, plan
-from zhongkong.errors import AccountUnknown, StoreUnavailable, ZhongkongError
+from zhongkong.errors import AccountUnknown, StoreError, StoreUnavailable, ZhongkongError
 from zhongkong.keeper.knowledge import REREAD, Knowledge
 from zhongkong.keeper.refresh import Refresher, unavailable
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -157,7 +157,7 @@ class Keeper:
             case AlreadyNewer() if self.known.freshness(record) is not Freshness.DEAD:
                 return Rejected(RejectOutcome.ALREADY_NEWER, self._hand_out(slot, None))
             case StillValid():
-                return Rejected(RejectOutcome.STILL_VALID, self._hand_out(slot, None))
+                return self._still_valid(slot, record)
             case ProbeNow(began_at):
                 return await self._judge(slot, record, await self._probe_for(record, began_at, caller), patience)
             case ProbeRecent():
@@ -227,10 +227,16 @@ class Keeper:
 
     async def _judge(self, slot: Slot, record: Record, verdict: ProbeVerdict, patience: Seconds) -> Rejected:
         if verdict is ProbeVerdict.ALIVE:
-            return Rejected(RejectOutcome.STILL_VALID, self._hand_out(slot, None))
+            return self._still_valid(slot, record)
         if verdict is ProbeVerdict.DEAD:
             return await self._replaced(slot, record, patience)
         raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
+
+    def _still_valid(self, slot: Slot, record: Record) -> Rejected:
+        """The credential in `record` was found alive; another one may have taken its place since."""
+        handed = self._hand_out(slot, None)
+        is_other = handed.generation > record.generation
+        return Rejected(RejectOutcome.ALREADY_NEWER if is_other else RejectOutcome.STILL_VALID, handed)
 
     async def _replaced(self, slot: Slot, record: Record, patience: Seconds) -> Rejected:
         """Wait for the successor of a dead or doubtful credential; a doubtful one may be found alive instead."""
@@ -239,7 +245,7 @@ class Keeper:
         if after.generation > record.generation or record.credential is None:
             return Rejected(RejectOutcome.REFRESHED, self._hand_out(slot, error))
         if self.known.freshness(after) is not Freshness.DEAD and is_vouched(after, self.known.now()):
-            return Rejected(RejectOutcome.STILL_VALID, self._hand_out(slot, error))
+            return self._still_valid(slot, record)
         raise error or unavailable(slot, None, 1.0)
 
     # --- attendance: one per slot in this process
@@ -249,10 +255,12 @@ class Keeper:
 
         Who joined and got no later generation than he named begins again, once.
         """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
         joined = slot in self._attending
         for _ in range(2 if joined else 1):
             task = self._begin(slot, beyond)
-            done, _pending = await asyncio.wait([task], timeout=patience)
+            done, _pending = await asyncio.wait([task], timeout=until - loop.time())
             if not done:
                 return None
             result = task.result()
@@ -272,17 +280,25 @@ class Keeper:
         """Probe and mint as the slot needs it now."""
         try:
             record = self.known.record(slot) or Record(slot)
-            if needs_mint(record, self.known.now()) or self.known.freshness(record) is Freshness.DEAD:
+            if self._wants_mint(record, in_round=in_round):
                 record = await self._refresher.refresh(slot, beyond, in_round=in_round)
             else:
-                await self._refresher.probe(slot, "probed")
+                await self._refresher.probe(slot, "probed", wait=not in_round)
                 record = self.known.record(slot) or record
         except ZhongkongError as error:
+            self._postpone(slot, error.retry_after or 1.0)
             return _Done(None, error)
         else:
             return _Done(record)
         finally:
             self._attending.pop(slot, None)
+
+    def _wants_mint(self, record: Record, *, in_round: bool) -> bool:
+        """A round does what was planned; a caller's need is a credential, unless only doubt keeps him waiting."""
+        now = self.known.now()
+        if in_round:
+            return plan(record, now).action is Action.MINT
+        return needs_mint(record, now) or self.known.freshness(record) is Freshness.DEAD
 
     # --- rounds
 
@@ -301,12 +317,12 @@ class Keeper:
         try:
             async with asyncio.timeout(POLL_DEADLINE):
                 changes = await self._store.changes(after)
-        except (StoreUnavailable, TimeoutError):
+        except (StoreError, TimeoutError):
             return False
         if in_full:
             self._compared_at = asked_at
         restamps = self.known.learn_changes(changes, asked_at, self._clock.boot())
-        with suppress(StoreUnavailable):
+        with suppress(StoreError):
             if restamps:
                 for applied in await self._store.apply(restamps):
                     self.known.learn(applied.record)
@@ -339,6 +355,11 @@ class Keeper:
         if known is None or at < known:
             self._look_at[slot] = at
             heapq.heappush(self._looks, (at, slot))
+
+    def _postpone(self, slot: Slot, seconds: Seconds) -> None:
+        """Look again no sooner, unless the record changes: the claim knows of waits that a plan does not."""
+        self._look_at.pop(slot, None)
+        self._look(slot, self.known.now() + max(1.0, seconds))
 
     def _next_tick(self) -> Seconds:
         """Sleep until the next poll, or until something is due before it."""

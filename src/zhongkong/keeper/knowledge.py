@@ -19,6 +19,8 @@ from zhongkong.core.ports import Changes, Clock
 
 REREAD: Seconds = 10.0
 """How far back every poll reads again: commits become visible later than they are stamped."""
+DRIFT = 1e-4
+"""How much faster the store's clock may run than ours, at worst."""
 STEP: Seconds = 2.0
 """A store's clock that moves by more against ours has stepped."""
 
@@ -30,6 +32,8 @@ class Knowledge:
         self._clock = clock
         self._stale_after = stale_after
         self._offset: Seconds = 0.0
+        self._error: Seconds = 0.0
+        """By how much the offset may be wrong: half the round trip it was measured on."""
         self._last_contact: Seconds = NEVER
         self._records: dict[Slot, Record] = {}
         self._unsaved: dict[Slot, Record] = {}
@@ -72,7 +76,8 @@ class Knowledge:
     def hand_out(self, record: Record, freshness: Freshness) -> Handed:
         """Return what a caller gets now."""
         trust = trust_seen(record, self.seen)
-        return hand_out(record, freshness, self.now(), seen=self.seen, trust=trust, stale=self.is_stale)
+        late = self.now() + self._error + DRIFT * (self._clock.boot() - self._last_contact)
+        return hand_out(record, freshness, late, seen=self.seen, trust=trust, stale=self.is_stale)
 
     # --- learning
 
@@ -97,6 +102,7 @@ class Knowledge:
         offset = store_now - (asked_at + answered_at) / 2
         back = self._offset - offset if self._last_contact != NEVER else 0.0
         self._offset = offset
+        self._error = (answered_at - asked_at) / 2
         return back if back > STEP + (answered_at - asked_at) / 2 else 0.0
 
     def learn(self, record: Record) -> None:

@@ -31,8 +31,9 @@ from zhongkong.core.model import (
 )
 from zhongkong.core.ports import Clock, Order, Platform, Store
 from zhongkong.core.reject import BeginProbe, EndProbe, ProbeNow
+from zhongkong.core.rounds import PROBES_APART
 from zhongkong.core.save import GiveBack, LeaseLost, Save, SaveAnswer, Saved
-from zhongkong.errors import AccountUnknown, CredentialUnavailable, StoreUnavailable
+from zhongkong.errors import AccountUnknown, CredentialUnavailable, StoreError
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.wechat.errcodes import ProbeVerdict
 
@@ -71,12 +72,12 @@ class Refresher:
         """Return the slot's record once its credential is of a later generation than `beyond`, or needs no mint.
 
         Raises: CredentialUnavailable: nobody may mint yet, or the mint failed; it carries the cause and the wait.
-        StoreUnavailable. AccountUnknown.
+        StoreError. AccountUnknown.
         """
         look = FIRST_LOOK
         while True:
             account = await self._account_of(slot)
-            await self._break_silence(slot, account)
+            await self._break_silence(slot, account, wait=not in_round)
             fence = self._make_fence()
             asked_at = self._clock.boot()
             record, answer, now = await self._claim(Claim(slot, account, fence, beyond, in_round, force))
@@ -90,8 +91,10 @@ class Refresher:
                 case NotYet(until, trouble):
                     raise unavailable(slot, trouble, until - now)
                 case ProbeFirst():
-                    if await self.probe(slot, "probed") is ProbeVerdict.UNKNOWN:
-                        raise unavailable(slot, Trouble("unanswered"), LAST_LOOK)
+                    if await self.probe(slot, "probed", wait=not in_round) is ProbeVerdict.UNKNOWN:
+                        raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
+                case Held() if in_round:
+                    return record
                 case Held():
                     await asyncio.sleep(look)
                     look = min(2 * look, LAST_LOOK)
@@ -103,7 +106,7 @@ class Refresher:
         """Claim in the store; while it is away a mode that ends nothing is asked on the word of memory alone."""
         try:
             return await self._tell(claim)
-        except StoreUnavailable:
+        except StoreError:
             self._owed.append(GiveBack(claim.slot, claim.fence))
             record = self._known.record(claim.slot)
             if not self._known.is_stale or record is None or claim.force or record.insist:
@@ -143,7 +146,7 @@ class Refresher:
         while True:
             try:
                 saved = await self._tell(save)
-            except StoreUnavailable:
+            except StoreError:
                 if not pretended:
                     if self._known.record(save.slot) is not None:
                         self._known.pretend(save)
@@ -158,7 +161,7 @@ class Refresher:
         back = GiveBack(slot, fence)
         try:
             await self._tell(back)
-        except StoreUnavailable:
+        except StoreError:
             self._owed.append(back)
 
     async def settle(self) -> None:
@@ -167,26 +170,28 @@ class Refresher:
         for index, command in enumerate(owed):
             try:
                 await self._tell(command)
-            except StoreUnavailable:
+            except StoreError:
                 self._owed.extend(owed[index:])
                 return
 
     # --- probe
 
-    async def _break_silence(self, slot: Slot, account: Account) -> None:
+    async def _break_silence(self, slot: Slot, account: Account, *, wait: bool) -> None:
         """A host that went silent on a request that can end a token is asked something harmless first."""
         record = self._known.record(slot)
         if account.base_url not in self._silent or record is None or record.credential is None:
             return
         if not ISSUING[mode_now(account, record, self._known.now())].ends_former:
             return
-        if await self.probe(slot, "probed") is ProbeVerdict.UNKNOWN:
-            raise unavailable(slot, Trouble("unanswered"), LAST_LOOK)
+        if await self.probe(slot, "probed", wait=wait) is ProbeVerdict.UNKNOWN:
+            raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
 
-    async def probe(self, slot: Slot, reason: str) -> ProbeVerdict:
+    async def probe(self, slot: Slot, reason: str, *, wait: bool = True) -> ProbeVerdict:
         """Look whether the platform takes the current credential, at most once in 5 s whoever asks; return the verdict.
 
-        Raises: StoreUnavailable. AccountUnknown.
+        If somebody else looks just now, his verdict is waited for, unless `wait` is false.
+
+        Raises: StoreError. AccountUnknown.
         """
         account = await self._account_of(slot)
         record = self._known.record(slot)
@@ -195,7 +200,7 @@ class Refresher:
         begun = await self._tell_or_pretend(BeginProbe(slot, record.generation))
         if isinstance(begun.answer, ProbeNow):
             return await self.end_probe(begun.record, account, begun.answer.began_at, reason)
-        return await self.recent_verdict(begun.record)
+        return await self.recent_verdict(begun.record) if wait else ProbeVerdict.UNKNOWN
 
     async def end_probe(
         self, record: Record, account: Account, began_at: float, reason: str, caller: str = ""
@@ -231,14 +236,14 @@ class Refresher:
     async def _tell_or_pretend(self, command: Command[AnswerT]) -> Applied[AnswerT]:
         try:
             return await self._tell(command)
-        except StoreUnavailable:
+        except StoreError:
             if not self._known.is_stale:
                 raise
             return self._known.pretend(command)
 
     async def _reread(self, slot: Slot) -> Record:
         """Return the record as the store has it, or as we know it while it cannot tell."""
-        with suppress(StoreUnavailable):
+        with suppress(StoreError):
             self._known.learn(await self._store.load(slot))
         return self._known.record(slot) or Record(slot)
 

@@ -111,8 +111,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._run(lambda: self._stopping)
 
     def run_until(self, when: float) -> None:
-        """Run everything up to the virtual time `when`."""
-        self._run(lambda: False, until=when)
+        """Run everything up to the virtual time `when`, or until `stop`."""
+        self._stopping = False
+        self._run(lambda: self._stopping, until=when)
 
     def _run(self, is_done: Callable[[], bool], until: float | None = None) -> None:
         outer = asyncio._get_running_loop()  # noqa: SLF001 (the way for loops to announce themselves)

@@ -1,0 +1,242 @@
+"""Bugs planted on purpose: what the usual central control server does wrong. The oracle must see each of them.
+
+A bug is a context manager that patches one rule; `worlds` says in which weather to look for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.simulation import surroundings
+from tests.simulation.weather import Plan, draw
+from zhongkong.core import claim, freshness, handing, reject, save
+from zhongkong.core.change import Change
+from zhongkong.core.command import Step
+from zhongkong.core.issuing import overlap_of
+from zhongkong.core.model import Ambiguous, Instant, Record, Retry, Slot, hash_value
+from zhongkong.keeper import keeper, knowledge, refresh
+from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
+from zhongkong.wechat.errcodes import ProbeVerdict
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A planted bug: what it is, how it is planted, and the weather in which it shows."""
+
+    name: str
+    plant: Callable[[], Any]
+    kinds: tuple[str, ...]
+    classic: bool | None = None
+
+    def plan(self, seed: int) -> Plan:
+        """Return the world of a seed in which the bug may show."""
+        plan = draw(seed, kinds=self.kinds, shape="small")
+        if self.classic is not None:
+            plan = replace(plan, classic=tuple(self.classic for _ in plan.classic))
+        return replace(plan, read_every=20.0)
+
+
+@contextmanager
+def patched(*changes: tuple[object, str, object]) -> Iterator[None]:
+    """Set attributes for a while."""
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in changes]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)
+
+
+def no_condition_at_the_claim() -> Any:
+    """Who has the lease mints, whoever was faster."""
+    return patched((claim.Claim, "_is_needed", lambda *_: True))
+
+
+def no_fence() -> Any:
+    """A save is kept whoever holds the lease."""
+
+    def granted(self: save.Save, record: Record, granted: Any, now: Instant) -> Any:
+        if not any(one.fence == self.fence for one in record.attempts):
+            return Step(record, save.LeaseLost())
+        return original(self, replace(record, lease=claim.Lease(self.fence, now)), granted, now)
+
+    original = save.Save._granted
+    return patched((save.Save, "_granted", granted))
+
+
+def save_closes_older_attempts() -> Any:
+    """A successor's save forgets the attempts before it."""
+
+    def other(self: save.Save, record: Record, *rest: Any) -> Any:
+        return original(self, replace(record, attempts=()), *rest)
+
+    original = save.Save._other
+    return patched((save.Save, "_other", other))
+
+
+def second_attempt_keeps_trust() -> Any:
+    """Two open attempts count as one."""
+
+    def trust_of(record: Record) -> Instant:
+        credential = record.credential
+        open_attempts = freshness.threats(record)
+        if credential is None or len(open_attempts) < 2:
+            return original(record)
+        left = max(one.left for one in open_attempts)
+        return min(credential.expires_at, max(left, credential.left) + overlap_of(credential.life))
+
+    original = freshness.trust_of
+    return patched(*((owner, "trust_of", trust_of) for owner in (freshness, save, knowledge)))
+
+
+def silence_is_transient() -> Any:
+    """No answer is a failure like any other: the attempt is closed."""
+
+    def apply(self: save.Save, record: Record, now: Instant) -> Any:
+        step = original(self, record, now)
+        if not isinstance(self.outcome, Ambiguous):
+            return step
+        still_open = tuple(one for one in step.record.attempts if one.fence != self.fence)
+        return step._replace(record=replace(step.record, attempts=still_open))
+
+    original = save.Save.apply
+    return patched((save.Save, "apply", apply))
+
+
+def the_client_re_sends() -> Any:
+    """The HTTP client sends a request again on a broken connection."""
+
+    def land(self: surroundings.SimPlatform, order: Any, flight: Any, answer: asyncio.Future[Any]) -> None:
+        if self._random.random() < 0.3:
+            self._universe.ask(order, ours=flight)
+        original(self, order, flight, answer)
+
+    original = surroundings.SimPlatform._land
+    return patched((surroundings.SimPlatform, "_land", land))
+
+
+def expire_before_mint() -> Any:
+    """The old token is dropped before the new one is there."""
+
+    def take(self: claim.Claim, record: Record, *rest: Any) -> Record:
+        return replace(original(self, record, *rest), credential=None)
+
+    original = claim.Claim._take
+    return patched((claim.Claim, "_take", take))
+
+
+def original_life_echoed() -> Any:
+    """A repeated stable token is taken to have its whole life before it."""
+
+    def same(self: save.Save, record: Record, kept: Any, attempt: Any, now: Instant) -> Any:
+        return original(self, record, replace(kept, expires_at=attempt.left + kept.life), attempt, now)
+
+    original = save.Save._same
+    return patched((save.Save, "_same", same))
+
+
+def reject_without_compare() -> Any:
+    """Whatever a caller rejects is taken to be the current one."""
+    return patched((reject.Reject, "_names", lambda *_: True))
+
+
+def reject_from_memory() -> Any:
+    """A reject is compared with what the replica remembers."""
+
+    async def answer(self: Keeper, slot: Slot, caller: str, *, value: str = "", **rest: Any) -> Rejected:
+        record = self.known.record(slot)
+        if record is not None and record.credential is not None and record.credential.sha256 != hash_value(value):
+            return Rejected(RejectOutcome.ALREADY_NEWER, self._hand_out(slot, None))
+        return await original(self, slot, caller, value=value, **rest)
+
+    original = Keeper.reject
+    return patched((Keeper, "reject", answer))
+
+
+def probe_ignored() -> Any:
+    """A reject is believed, whatever the probe says."""
+
+    async def end_probe(self: refresh.Refresher, record: Record, account: Any, began_at: float, *rest: Any) -> Any:
+        credential = record.credential
+        if credential is None:
+            return ProbeVerdict.UNKNOWN
+        ended = reject.EndProbe(record.slot, credential.sha256, began_at, ProbeVerdict.DEAD, *rest)
+        await self._tell_or_pretend(ended)
+        return ProbeVerdict.DEAD
+
+    return patched((refresh.Refresher, "end_probe", end_probe))
+
+
+def callers_ignore_next_try_at() -> Any:
+    """Only rounds keep to the wait."""
+
+    def wait(self: claim.Claim, record: Record, *rest: Any) -> Any:
+        return original(self, record if self.in_round else replace(record, retry=Retry()), *rest)
+
+    original = claim.Claim._wait
+    return patched((claim.Claim, "_wait", wait))
+
+
+def patch_loses_to_an_answer_in_flight() -> Any:
+    """A change of the account leaves the lease of who still asks with the former secret."""
+
+    def apply(self: Change, record: Record, now: Instant) -> Any:
+        step = original(self, record, now)
+        return step._replace(record=replace(step.record, lease=record.lease))
+
+    original = Change.apply
+    return patched((Change, "apply", apply))
+
+
+def unsealable_read_as_absent() -> Any:
+    """A credential that another seal closed is taken for none."""
+
+    async def go(self: surroundings.SimStore, *rest: Any) -> None:
+        if self._replica.index not in self._universe.on("wrong_seal"):
+            await original(self, *rest)
+
+    async def apply(self: surroundings.SimStore, commands: Any) -> Any:
+        if self._replica.index in self._universe.on("wrong_seal"):
+            records = self._universe.store._records
+            for command in commands:
+                if command.slot in records:
+                    records[command.slot] = replace(records[command.slot], credential=None)
+        return await original_apply(self, commands)
+
+    original, original_apply = surroundings.SimStore._go, surroundings.SimStore.apply
+    return patched((surroundings.SimStore, "_go", go), (surroundings.SimStore, "apply", apply))
+
+
+def promise_beyond_the_overlap() -> Any:
+    """The whole remaining life is announced, although a mint may end it earlier."""
+
+    def promised_until(_record: Record, _ends_former: bool, *, seen: Instant, trust: Instant) -> Instant:
+        return trust
+
+    return patched((handing, "promised_until", promised_until))
+
+
+BUGS = (
+    Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), classic=True),
+    Bug("no fence", no_fence, ("stopped", "slow", "store_slow"), classic=True),
+    Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), classic=True),
+    Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), classic=True),
+    Bug("late answer counted as transient", silence_is_transient, ("lossy",), classic=True),
+    Bug("the client re-sends", the_client_re_sends, ("slow",), classic=True),
+    Bug("expire before mint", expire_before_mint, ("slow",)),
+    Bug("original expires_in echoed", original_life_echoed, ("patched", "mode_changed", "slow"), classic=False),
+    Bug("reject without compare", reject_without_compare, ("storm", "stranger")),
+    Bug("reject answered from stale memory", reject_from_memory, ("storm", "store_slow", "revoked")),
+    Bug("probe ignored", probe_ignored, ("buggy_rejecter",)),
+    Bug("callers ignore next_try_at", callers_ignore_next_try_at, ("quota", "not_listed", "away", "storm")),
+    Bug("PATCH loses to an in-flight 40125", patch_loses_to_an_answer_in_flight, ("secret_reset", "slow")),
+    Bug("cannot-unseal read as absent", unsealable_read_as_absent, ("wrong_seal",)),
+    Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), classic=True),
+)
+__all__ = ["BUGS", "Bug", "keeper"]

@@ -1,0 +1,235 @@
+"""The ports of a simulated replica: a platform that loses answers, a store that goes away, a clock that drifts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from zhongkong.adapters.stores.memory import MemoryStore
+from zhongkong.core.claim import Claim
+from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.model import DEADLINE, Account, Ambiguous, Event, Instant, Mode, NotSent, Outcome, ProbeVerdict, Record, Slot
+from zhongkong.core.ports import Changes, Order
+from zhongkong.core.save import Save
+from zhongkong.errors import StoreUnavailable, WrongSeal
+from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.wechat.errcodes import judge_probe
+
+if TYPE_CHECKING:
+    from tests.simulation.universe import Replica, Universe
+
+EPOCH = 1_800_000_000.0 - 8 * 3600
+"""Where virtual time begins, on the platform's clock: a midnight in Shanghai, give or take a day's remainder."""
+STORE_TIMEOUT = 1.0
+
+
+class SimClock:
+    """A replica's boot-time clock: it drifts a little and began at another moment."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, random: Random) -> None:
+        self._loop = loop
+        self._rate = 1.0 + random.uniform(-1e-5, 1e-5)
+        self._start = random.uniform(0.0, 1e6)
+        self._skew = random.uniform(-3600.0, 3600.0)
+
+    def boot(self) -> float:
+        """Return boot-time seconds."""
+        return self._start + self._loop.time() * self._rate
+
+    def wall(self) -> Instant:
+        """Return what the replica believes the time to be: wrong, and nothing may depend on it."""
+        return EPOCH + self._loop.time() + self._skew
+
+
+class WatchedStore(MemoryStore):
+    """The shared store; the oracle sees every command that took effect."""
+
+    def __init__(self, universe: Universe) -> None:
+        self.step = 0.0
+        self._universe = universe
+        super().__init__(lambda: EPOCH + universe.loop.time() + self.step)
+
+    def _apply(self, command: Command[AnswerT]) -> Applied[AnswerT]:
+        before = self._records.get(command.slot) or Record(command.slot)
+        applied = super()._apply(command)
+        self._universe.oracle.applied(command, before, applied)
+        return applied
+
+    def peek(self, slot: Slot) -> Record:
+        """Return the record, for the oracle."""
+        return self._records.get(slot) or Record(slot)
+
+    @property
+    def clock(self) -> Instant:
+        """Return the store's time, for the oracle."""
+        return self._now()
+
+
+class SimStore:
+    """One replica's way to the store: latency, outages, commits that nobody acknowledged, crashes at a chosen point."""
+
+    def __init__(self, universe: Universe, replica: Replica) -> None:
+        self._universe = universe
+        self._replica = replica
+        self._random = universe.noise
+
+    async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
+        """Apply, as far as the weather lets it."""
+        await self._go("before", commands)
+        applied = await self._universe.store.apply(commands)
+        self._crash("after", commands)
+        await self._come_back()
+        return applied
+
+    async def load(self, slot: Slot) -> Record:
+        """Read one record."""
+        await self._go()
+        record = await self._universe.store.load(slot)
+        await self._come_back()
+        return record
+
+    async def account(self, appid: str) -> Account | None:
+        """Read one account."""
+        await self._go()
+        account = await self._universe.store.account(appid)
+        await self._come_back()
+        return account
+
+    async def changes(self, after: Instant) -> Changes:
+        """Poll; the oracle is told when this replica read the store."""
+        is_quick = not self._universe.is_store_troubled and self._random.random() < 0.9
+        if not is_quick:  # most polls are answered at once: they are what a quiet world spends its time on
+            await self._go()
+        changes = await self._universe.store.changes(after)
+        read_at = self._universe.loop.time()
+        if not is_quick:
+            await self._come_back()
+        self._replica.read_store_at = read_at
+        return changes
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Append events."""
+        await self._go()
+        await self._universe.store.tell(events)
+
+    async def _go(self, when: str = "", commands: Sequence[Command[Any]] = ()) -> None:
+        if self._is_away():
+            await asyncio.sleep(self._random.uniform(0.0, STORE_TIMEOUT))
+            raise StoreUnavailable("store_unavailable")
+        if self._replica.index in self._universe.on("wrong_seal"):
+            raise WrongSeal("wrong_seal")
+        await asyncio.sleep(self._latency())
+        if commands:
+            self._crash(when, commands)
+
+    async def _come_back(self) -> None:
+        await asyncio.sleep(self._latency())
+        if self._is_away() or (self._universe.is_on("store_unsure") and self._random.random() < 0.3):
+            raise StoreUnavailable("store_unavailable")
+
+    def _is_away(self) -> bool:
+        return self._universe.is_on("store_away") or self._replica.index in self._universe.on("store_away_for_one")
+
+    def _latency(self) -> float:
+        if self._universe.is_on("store_slow"):
+            return self._random.random() * self._random.choice((0.1, 1.0, 3.0))
+        return 0.0002 + 0.001 * self._random.random()
+
+    def _crash(self, when: str, commands: Sequence[Command[Any]]) -> None:
+        kind = {Claim: "claim", Save: "save"}.get(type(commands[0]))
+        if kind is not None:
+            self._universe.crash_at(f"{when}_{kind}", self._replica)
+
+
+class SimPlatform:
+    """One replica's way to the platform. A request lands whatever becomes of its sender."""
+
+    def __init__(self, universe: Universe, replica: Replica) -> None:
+        self._universe = universe
+        self._replica = replica
+        self._random = universe.noise
+
+    async def mint(self, order: Order) -> Outcome:
+        """Send one request and return what can be known of it."""
+        universe, random = self._universe, self._random
+        ends = order.mode is Mode.CLASSIC or order.force
+        flight = universe.oracle.departs(self._replica, order, ends=ends)
+        universe.crash_at("before_mint", self._replica)
+        fate = self._fate()
+        if fate == "refused_connection":
+            await asyncio.sleep(random.uniform(0.0, 1.0))
+            universe.oracle.lands_not(flight)
+            return NotSent("connection refused")
+        there, back = self._latency(), self._latency()
+        lands = fate not in ("lost_before", "busy")
+        if fate == "lands_late":
+            there = random.uniform(DEADLINE, DEADLINE + 59.0)
+        answer: asyncio.Future[dict[str, Any]] = universe.loop.create_future()
+        if lands:
+            universe.loop.call_later(there, self._land, order, flight, answer, context=universe.context)
+        universe.crash_at("during_mint", self._replica)
+        outcome = await self._answer(fate, there + back, answer)
+        universe.oracle.answered(flight, outcome)
+        universe.crash_at("after_mint", self._replica)
+        return outcome
+
+    def _land(self, order: Order, flight: object, answer: asyncio.Future[dict[str, Any]]) -> None:
+        universe = self._universe
+        body = universe.ask(order, ours=flight)
+        if not answer.done():
+            answer.set_result(body)
+
+    async def _answer(self, fate: str, arrives_in: float, answer: asyncio.Future[dict[str, Any]]) -> Outcome:
+        if fate == "busy":
+            await asyncio.sleep(arrives_in)
+            return self._random.choice((Ambiguous("status_502"), Refused(-1, "system error")))
+        if fate in ("lost_before", "lost_after", "lands_late"):
+            await asyncio.sleep(DEADLINE if fate == "lands_late" else self._random.choice((0.5, 3.0, DEADLINE)))
+            return Ambiguous("no answer")
+        if arrives_in >= DEADLINE:
+            await asyncio.sleep(DEADLINE)
+            return Ambiguous("timeout")
+        await asyncio.sleep(arrives_in)
+        if fate == "garbled":
+            return Ambiguous("unreadable")
+        return read(answer.result())
+
+    def _fate(self) -> str:
+        universe, random = self._universe, self._random
+        if universe.is_on("away"):
+            return random.choice(("refused_connection", "lost_before", "lost_before", "lost_after"))
+        if universe.is_on("lossy") and random.random() < 0.5:
+            return random.choice(("lost_before", "lost_after", "lost_after", "lands_late"))
+        if universe.is_on("busy") and random.random() < 0.7:
+            return "busy"
+        if universe.is_on("garbled") and random.random() < 0.5:
+            return "garbled"
+        return "well"
+
+    def _latency(self) -> float:
+        if self._universe.is_on("slow"):
+            return self._random.random() * self._random.choice((0.5, 4.0, 9.0))
+        return 0.02 + 0.1 * self._random.random()
+
+    async def probe(self, account: Account, value: str) -> ProbeVerdict:
+        """Ask whether the token is good."""
+        universe = self._universe
+        fate = self._fate()
+        there, back = self._latency(), self._latency()
+        if fate not in ("well", "garbled") or there + back >= DEADLINE:
+            await asyncio.sleep(min(DEADLINE, self._random.choice((0.5, 3.0, DEADLINE))))
+            return ProbeVerdict.UNKNOWN
+        await asyncio.sleep(there)
+        body = universe.world.refusal_of(value, universe.now())
+        universe.oracle.probed(account.appid)
+        await asyncio.sleep(back)
+        return judge_probe(0 if body is None else int(body["errcode"]))
+
+
+def read(body: dict[str, Any]) -> Granted | Refused:
+    """Return the world's answer as the adapter would have read it."""
+    if "errcode" in body:
+        return Refused(int(body["errcode"]), str(body["errmsg"]))
+    return Granted(str(body["access_token"]), int(body["expires_in"]))

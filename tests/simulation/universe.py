@@ -1,0 +1,295 @@
+"""One simulated world: platform, store, replicas, readers, and whatever goes wrong in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine
+from contextvars import Context, copy_context
+from random import Random
+from typing import Any
+
+from tests.simulation.oracle import Oracle
+from tests.simulation.readers import read_for_ever, reject_good_ones, storm
+from tests.simulation.surroundings import EPOCH, SimClock, SimPlatform, SimStore, WatchedStore
+from tests.simulation.weather import DAY, STORE_WEATHER, Fault, Plan
+from zhongkong.core.model import Account, AccountKind, Mode, Secret, Slot, hash_value
+from zhongkong.core.ports import Order
+from zhongkong.errors import ZhongkongError
+from zhongkong.keeper.keeper import Keeper
+from zhongkong.sandbox.world import World
+from zhongkong.testing.virtual_loop import PROCESS, Process, VirtualLoop
+
+STRANGER_IP = "203.0.113.9"
+BASE_URL = "http://sandbox.invalid"
+
+
+class Replica:
+    """One process with a keeper, begun anew after each crash."""
+
+    def __init__(self, universe: Universe, index: int) -> None:
+        self.index = index
+        self.ip = f"10.0.0.{index + 1}"
+        self.read_store_at = 0.0
+        """When the store last read what this replica then learnt (virtual time)."""
+        self.disturbed_at = -1e9
+        """The last time at which it was begun, stopped or resumed."""
+        self._universe = universe
+        self._clock = SimClock(universe.loop, universe.noise)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the process."""
+        universe = self._universe
+        self.process = Process(f"replica {self.index}")
+        self.disturbed_at = universe.loop.time()
+        self.platform = SimPlatform(universe, self)
+        self.keeper = Keeper(
+            SimStore(universe, self),
+            self.platform,
+            self._clock,
+            random=Random(universe.noise.getrandbits(64)),
+            poll_seconds=universe.plan.poll_seconds,
+        )
+        universe.watch(universe.loop.spawn(self.process, self.keeper.run()))
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether it runs."""
+        return not (self.process.dead or self.process.stopped)
+
+
+class Universe:
+    """Everything of one run. The seed of the plan decides all of it; virtual time begins at 0."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.loop = VirtualLoop(Random(f"order {plan.seed}"))
+        self.noise = Random(f"noise {plan.seed}")
+        self.context: Context = copy_context()
+        self.world = World(seed=plan.seed)
+        self.oracle = Oracle(self)
+        self.store = WatchedStore(self)
+        self.slots = [Slot(f"wx{index:016x}") for index in range(plan.accounts)]
+        self.secrets = {slot.appid: f"secret-{slot.appid}-0" for slot in self.slots}
+        self._on: defaultdict[str, list[int]] = defaultdict(list)
+        self._crash_at: defaultdict[str, set[int]] = defaultdict(set)
+        self._pending: set[asyncio.Task[Any]] = set()
+        self.survived = 0
+
+    def now(self) -> float:
+        """Return the platform's time."""
+        return EPOCH + self.loop.time()
+
+    def is_on(self, kind: str) -> bool:
+        """Say whether such weather is on."""
+        return bool(self._on[kind])
+
+    def on(self, kind: str) -> list[int]:
+        """Return whom such weather meets."""
+        return self._on[kind]
+
+    @property
+    def is_store_troubled(self) -> bool:
+        """Say whether the way to the store is bad for anybody."""
+        return any(self._on[kind] for kind in STORE_WEATHER)
+
+    # --- running
+
+    def run(self) -> None:
+        """Run the plan to its end; the oracle raises Violation at the first wrong step."""
+        try:
+            self.loop.run_until_complete(self._set_up())
+            for fault in self.plan.faults:
+                self.loop.call_at(fault.at, self._strike, fault, context=self.context)
+            for index, slot in enumerate(self.slots):
+                self.begin(read_for_ever(self, slot, self.plan.read_every, Random(f"reader {self.plan.seed} {index}")))
+            self.begin(self.oracle.audit_for_ever())
+            self.loop.run_until(self.plan.days * DAY)
+            self.oracle.raise_failures()
+        finally:
+            self.loop.close()
+
+    async def _set_up(self) -> None:
+        for slot, classic in zip(self.slots, self.plan.classic, strict=True):
+            self.world.add_account(slot.appid, self.secrets[slot.appid], expires_in=self.plan.expires_in)
+            await self.store.put_account(
+                Account(
+                    slot.appid,
+                    AccountKind.OFFICIAL,
+                    Secret(self.secrets[slot.appid]),
+                    mode=Mode.CLASSIC if classic else Mode.STABLE,
+                    base_url=BASE_URL,
+                )
+            )
+        self.replicas = [Replica(self, index) for index in range(self.plan.replicas)]
+
+    def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Begin a task of the world itself: it is never stopped or killed."""
+        self.watch(self.loop.create_task(coroutine, context=self.context.copy()))
+
+    def watch(self, task: asyncio.Task[None]) -> None:
+        """See to it that no exception of the task goes unseen."""
+        self._pending.add(task)
+        task.add_done_callback(self._ended, context=self.context.copy())
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._pending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.oracle.blame(error)
+
+    # --- the platform
+
+    def ask(self, order: Order, *, ours: object) -> dict[str, Any]:
+        """Let a request of ours land, and return the platform's answer."""
+        account, now = order.account, self.now()
+        if self.is_on("quota"):
+            body = self.world.refusal(self.noise.choice((45009, 45011)), now)
+            self.oracle.landed(ours, body)
+            return body
+        replica_ip = self.oracle.ip_of(ours)
+        if order.mode is Mode.CLASSIC:
+            body = self.world.token(
+                appid=account.appid,
+                secret=account.secret.reveal(),
+                grant_type="client_credential",
+                ip=replica_ip,
+                now=now,
+            )
+        else:
+            body = self.world.stable_token(
+                appid=account.appid,
+                secret=account.secret.reveal(),
+                grant_type="client_credential",
+                force_refresh=order.force,
+                ip=replica_ip,
+                now=now,
+            )
+        self.oracle.landed(ours, body)
+        return body
+
+    # --- faults
+
+    def crash_at(self, point: str, replica: Replica) -> None:
+        """Crash the replica here, if a fault was waiting for this point. What follows never runs."""
+        if replica.index in self._crash_at[point] and PROCESS.get() is replica.process:
+            self._crash_at[point].discard(replica.index)
+            self._kill(replica, self.noise.choice((1.0, 30.0)))
+            self.survived += 1
+
+    def _kill(self, replica: Replica, down_for: float) -> None:
+        if replica.process.dead:
+            return
+        self.oracle.disturbed(replica, "crash")
+        self.loop.kill(replica.process)
+        self.loop.call_later(down_for, replica.begin, context=self.context)
+
+    def _strike(self, fault: Fault) -> None:
+        self.oracle.note(fault)
+        strike = {"crash_at": self._arm}.get(fault.kind) or getattr(self, f"_{fault.kind}", None)
+        if strike is not None:
+            strike(fault)
+        else:
+            self._begin_weather(fault)
+        self.survived += 1
+
+    def _begin_weather(self, fault: Fault) -> None:
+        self._on[fault.kind].append(fault.who)
+        self.loop.call_later(fault.lasts, self._end_weather, fault, context=self.context)
+
+    def _end_weather(self, fault: Fault) -> None:
+        self._on[fault.kind].remove(fault.who)
+        self.oracle.cleared(fault)
+
+    def _crash(self, fault: Fault) -> None:
+        self._kill(self.replicas[fault.who], fault.lasts)
+
+    def _arm(self, fault: Fault) -> None:
+        self._crash_at[fault.note].add(fault.who)
+
+    def _stopped(self, fault: Fault) -> None:
+        replica = self.replicas[fault.who]
+        if not replica.is_up:
+            return
+        self.oracle.disturbed(replica, "stop")
+        self.loop.stop_process(replica.process)
+        self.loop.call_later(fault.lasts, self._resume, replica, replica.process, context=self.context)
+
+    def _resume(self, replica: Replica, process: Process) -> None:
+        if not process.dead:
+            self.oracle.disturbed(replica, "resume")
+            self.loop.resume(process)
+
+    def _store_step(self, fault: Fault) -> None:
+        self.store.step += fault.size
+        self.oracle.store_stepped(fault.size)
+
+    def _slot(self, fault: Fault) -> Slot:
+        return self.slots[fault.slot]
+
+    def _stranger(self, fault: Fault) -> None:
+        slot = self._slot(fault)
+        arguments = {"appid": slot.appid, "secret": self.world.account(slot.appid).secret}
+        if self.plan.classic[fault.slot]:
+            self.world.token(**arguments, grant_type="client_credential", ip=STRANGER_IP, now=self.now())
+        else:
+            self.world.stable_token(
+                **arguments, grant_type="client_credential", force_refresh=True, ip=STRANGER_IP, now=self.now()
+            )
+
+    def _revoked(self, fault: Fault) -> None:
+        self.world.revoke_all(self._slot(fault).appid, self.now())
+
+    def _secret_reset(self, fault: Fault) -> None:
+        slot = self._slot(fault)
+        self.secrets[slot.appid] = self.world.reset_secret(slot.appid, self.now())
+        delay = self.noise.choice((0.05, 30.0, 3600.0))
+        self.loop.call_later(delay, self._patch_later, fault, {"secret": True}, context=self.context)
+
+    def _patched(self, fault: Fault) -> None:
+        self._patch_later(fault, {})
+
+    def _mode_changed(self, fault: Fault) -> None:
+        self._patch_later(fault, {"mode": True})
+
+    def _patch_later(self, fault: Fault, what: dict[str, bool]) -> None:
+        self.begin(self._patch(self._slot(fault), **what))
+
+    async def _patch(self, slot: Slot, *, secret: bool = False, mode: bool = False) -> None:
+        """Change the account in the store, as the CLI would."""
+        from dataclasses import replace
+
+        account = await self.store.account(slot.appid)
+        if account is None:
+            return
+        if secret:
+            account = replace(account, secret=Secret(self.secrets[slot.appid]))
+        if mode:
+            account = replace(account, mode=Mode.STABLE if account.mode is Mode.CLASSIC else Mode.CLASSIC)
+        self.oracle.changed(slot)
+        await self.store.put_account(account)
+
+    def _not_listed(self, fault: Fault) -> None:
+        account = self.world.account(self._slot(fault).appid)
+        account.set_allow_list(["192.0.2.1"])
+        self.loop.call_later(fault.lasts, account.set_allow_list, None, context=self.context)
+        self.loop.call_later(fault.lasts, self.oracle.cleared, fault, context=self.context)
+
+    def _foreign_reject(self, fault: Fault) -> None:
+        replica = self.replicas[fault.who]
+        if replica.is_up:
+            self.begin(self._reject_foreign(replica, self._slot(fault)))
+
+    async def _reject_foreign(self, replica: Replica, slot: Slot) -> None:
+        foreign = hash_value(str(self.noise.random()))
+        task = self.loop.spawn(replica.process, replica.keeper.reject(slot, "foreign", sha256=foreign))
+        done, _ = await asyncio.wait([task], timeout=30.0)
+        for one in done:
+            if (error := one.exception()) is not None and not isinstance(error, ZhongkongError):
+                raise error
+
+    def _buggy_rejecter(self, fault: Fault) -> None:
+        self.begin(reject_good_ones(self, self._slot(fault), fault))
+
+    def _storm(self, fault: Fault) -> None:
+        self.begin(storm(self, self._slot(fault), self.noise.choice((5, 50))))

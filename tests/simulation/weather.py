@@ -1,0 +1,163 @@
+"""What goes wrong, and when: drawn from a seed before a run begins, so that a failing run can be shrunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from random import Random
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong at `at` (virtual seconds) for `lasts` seconds. `who` is a replica, `slot` an account."""
+
+    kind: str
+    at: float
+    lasts: float = 0.0
+    who: int = 0
+    slot: int = 0
+    size: float = 0.0
+    note: str = ""
+
+    def __str__(self) -> str:
+        words = [f"t={self.at:.1f}", self.kind]
+        words += [f"for {self.lasts:.1f}s"] if self.lasts else []
+        words += [f"replica {self.who}"] if self.kind in REPLICA_FAULTS else []
+        words += [f"account {self.slot}"] if self.kind in ACCOUNT_FAULTS else []
+        words += [f"by {self.size:.2f}"] if self.size else []
+        return " ".join([*words, self.note]).strip()
+
+
+PLATFORM_FAULTS = ("lossy", "busy", "garbled", "away", "slow", "quota")
+ACCOUNT_FAULTS = ("stranger", "revoked", "secret_reset", "patched", "not_listed", "mode_changed", "foreign_reject")
+REPLICA_FAULTS = ("crash", "crash_at", "stopped", "store_away_for_one", "wrong_seal")
+STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_step")
+STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_away_for_one", "wrong_seal")
+READER_FAULTS = ("buggy_rejecter", "storm")
+CRASH_POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A world to run: how big, how long, and what goes wrong in it."""
+
+    seed: int
+    replicas: int
+    accounts: int
+    classic: tuple[bool, ...]
+    expires_in: int
+    days: float
+    poll_seconds: float
+    read_every: float
+    faults: tuple[Fault, ...] = field(default=())
+    calm: bool = False
+    """Nothing goes wrong but latency: every count is exact."""
+    gentle: bool = False
+    """Only outages of the platform that are shorter than what must be bridged: no read may fail."""
+
+    def without(self, gone: set[int]) -> Plan:
+        """Return the plan with some faults left out, by index."""
+        return replace(self, faults=tuple(one for index, one in enumerate(self.faults) if index not in gone))
+
+    def describe(self) -> str:
+        """Return the plan in words."""
+        head = (
+            f"seed {self.seed}: {self.replicas} replicas, {self.accounts} accounts ({sum(self.classic)} classic), "
+            f"tokens of {self.expires_in} s, {self.days:.2f} days, poll {self.poll_seconds} s"
+        )
+        return "\n".join([head, *(f"  {fault}" for fault in self.faults)])
+
+
+def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
+    """Return the world of a seed. `kinds` limits the faults; `shape` fixes the size instead of drawing it."""
+    random = Random(f"plan {seed}")
+    shape = shape or random.choices(("small", "wide", "long", "calm", "gentle"), (6, 1, 1, 1, 1))[0]
+    replicas = random.choice((1, 2, 2, 3, 5))
+    accounts, days, every = {
+        "small": (random.choice((1, 2, 3)), random.uniform(0.2, 1.0), random.choice((20.0, 60.0, 300.0))),
+        "wide": (random.choice((50, 200)), random.uniform(0.3, 1.0), 1800.0),
+        "long": (random.choice((2, 10)), random.uniform(10.0, 60.0), 1800.0),
+        "calm": (random.choice((1, 10, 50)), random.uniform(1.0, 10.0), 900.0),
+        "gentle": (random.choice((1, 4)), random.uniform(1.0, 6.0), 60.0),
+    }[shape]
+    expires_in = random.choice((7200, 7200, 7200, 1200, 3600))
+    poll = random.choice((1.0, 5.0, 5.0)) if shape == "small" else 0.2 * min(300.0, expires_in / 24)
+    rate = random.choice((4.0, 15.0, 40.0)) if shape == "small" else random.choice((1.0, 5.0))
+    plan = Plan(
+        seed=seed,
+        replicas=replicas,
+        accounts=accounts,
+        classic=tuple(random.random() < 0.6 for _ in range(accounts)),
+        expires_in=expires_in,
+        days=days,
+        poll_seconds=poll,
+        read_every=every,
+        calm=shape == "calm",
+    )
+    if plan.calm:
+        return plan
+    if shape == "gentle":
+        return replace(plan, gentle=True, faults=tuple(_short_outages(random, plan)))
+    wanted = kinds or random_kinds(random)
+    count = min(int(rate * days) + 1, 400)
+    faults = sorted((_draw_fault(random, plan, wanted) for _ in range(count)), key=lambda fault: fault.at)
+    return replace(plan, faults=tuple(faults))
+
+
+def _short_outages(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Outages that must be bridged, at any moment, no sooner than two lives after one another."""
+    life = plan.expires_in
+    window = min(300.0, life / 24)
+    longest = 0.85 * life / 4 if all(plan.classic) else min(0.85 * life / 4, 0.9 * window - 15.0)
+    at = life * random.uniform(0.5, 2.0)
+    while at < plan.days * DAY and longest > 1.0:
+        yield Fault("away", at, random.uniform(0.3, 1.0) * longest)
+        at += life * random.uniform(2.0, 4.0)
+
+
+def random_kinds(random: Random) -> tuple[str, ...]:
+    """Return the faults of one world: a few kinds that meet often, or everything at once."""
+    everything = PLATFORM_FAULTS + ACCOUNT_FAULTS + REPLICA_FAULTS + STORE_FAULTS + READER_FAULTS
+    if random.random() < 0.3:
+        return everything
+    return tuple(random.sample(everything, random.randint(1, 4)))
+
+
+def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
+    kind = random.choice(kinds)
+    at = random.uniform(0.0, plan.days * DAY)
+    if random.random() < 0.5:  # where it hurts: around the time at which credentials become due
+        life = plan.expires_in
+        at = (at // life) * life * 0.75 + random.uniform(-30.0, 60.0) + random.choice((0.0, 0.75, 1.0)) * life
+        at = max(0.0, at)
+    lasts = {
+        "away": random.choice((60.0, 600.0, 1400.0, 3600.0, 10_800.0)),
+        "lossy": random.uniform(5.0, 1800.0),
+        "busy": random.uniform(5.0, 1800.0),
+        "garbled": random.uniform(5.0, 900.0),
+        "slow": random.uniform(5.0, 900.0),
+        "quota": random.uniform(60.0, 3600.0),
+        "not_listed": random.uniform(60.0, 7200.0),
+        "crash": random.choice((1.0, 30.0, 600.0)),
+        "crash_at": random.choice((1.0, 30.0)),
+        "stopped": random.choice((3.0, 12.0, 25.0, 120.0, 3600.0)),
+        "store_away": random.choice((3.0, 30.0, 300.0, 3600.0)),
+        "store_away_for_one": random.choice((3.0, 30.0, 300.0, 3600.0)),
+        "wrong_seal": random.choice((30.0, 600.0)),
+        "store_slow": random.uniform(10.0, 600.0),
+        "store_unsure": random.uniform(10.0, 600.0),
+        "buggy_rejecter": random.uniform(60.0, 1200.0),
+    }.get(kind, 0.0)
+    size = {"store_step": random.choice((-1.0, 1.0)) * random.choice((1.0, 5.0, 30.0, 900.0, 3600.0))}.get(kind, 0.0)
+    note = random.choice(CRASH_POINTS) if kind == "crash_at" else ""
+    return Fault(
+        kind,
+        at,
+        lasts,
+        who=random.randrange(plan.replicas),
+        slot=random.randrange(plan.accounts),
+        size=size,
+        note=note,
+    )
