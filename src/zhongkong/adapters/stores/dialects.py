@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -94,7 +95,9 @@ class Sqlite:
         """Return the machine's wall clock."""
         return self._wall()
 
-    def upsert(self, table: Table) -> Insert:
+    @staticmethod
+    @cache
+    def upsert(table: Table) -> Insert:
         """Return INSERT … ON CONFLICT DO UPDATE."""
         statement = sqlite_insert(table)
         columns = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}

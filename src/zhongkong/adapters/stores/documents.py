@@ -12,14 +12,14 @@ from enum import Enum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from zhongkong.core.grants import Key
 from zhongkong.core.model import Account, Credential, Record
 
 ValueT = TypeVar("ValueT")
 Document: TypeAlias = dict[str, Any]
-Read: TypeAlias = Callable[[Any], Any]
+Convert: TypeAlias = Callable[[Any], Any]
 
 ELSEWHERE: dict[type, frozenset[str]] = {
     Record: frozenset({"slot", "version", "changed_at"}),
@@ -29,70 +29,75 @@ ELSEWHERE: dict[type, frozenset[str]] = {
 }
 """Fields that have a column of their own, because they are queried or sealed: no document holds them."""
 
-_PLAIN = frozenset({str, int, float, bool, NoneType})
+_NETWORK = (IPv4Network, IPv6Network)
 
 
-class _Field(NamedTuple):
-    name: str
-    default: Any
-    is_elsewhere: bool
-    read: Read | None
-    """What makes the field's value of its JSON; None where that is the value itself."""
-
-
-def to_document(value: Any) -> Document:  # noqa: ANN401 (any of our values)
+def to_document(value: object) -> Document:
     """Return `value`, a frozen dataclass or a NamedTuple, ready for JSON and without what `ELSEWHERE` names."""
     document = {}
-    for name, default, is_elsewhere, _ in _fields_of(type(value)):
+    for name, default, write in _writers(type(value)):  # type: ignore[arg-type]  # a class is hashable
         held = getattr(value, name)
-        if not is_elsewhere and held is not default and held != default:
-            document[name] = _plain(held)
+        if held is not default and held != default:
+            document[name] = held if write is None or held is None else write(held)
     return document
 
 
 def from_document(kind: type[ValueT], document: Document, **elsewhere: object) -> ValueT:
     """Return the `kind` that `document` tells of, with the fields that were kept elsewhere."""
     values = {}
-    for name, _, _, read in _fields_of(kind):  # type: ignore[arg-type]  # a class is hashable, whatever its instances
-        if name in document:
-            held = document[name]
+    readers = _readers(kind)  # type: ignore[arg-type]  # a class is hashable
+    for name, held in document.items():
+        if name in readers:
+            read = readers[name]
             values[name] = held if read is None or held is None else read(held)
     return kind(**values, **elsewhere)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (JSON)
-    kind = type(value)
-    if kind in _PLAIN or isinstance(value, Enum):
-        return value
-    if kind is tuple:
-        return [_plain(one) for one in value]
-    if kind is frozenset:
-        return [_plain(one) for one in sorted(value)]
-    if kind in (IPv4Network, IPv6Network):
-        return str(value)
-    return to_document(value)
-
-
 @cache
-def _fields_of(kind: type[Any]) -> tuple[_Field, ...]:
+def _writers(kind: type) -> tuple[tuple[str, object, Convert | None], ...]:
+    """Return for each field that documents hold its default, and how it goes into JSON: None where it may as it is."""
     if is_dataclass(kind):
         defaults = {one.name: one.default for one in fields(kind)}
     else:
-        known: dict[str, object] = getattr(kind, "_field_defaults")  # noqa: B009 (mypy knows no NamedTuple here)
+        known: dict[str, Any] = getattr(kind, "_field_defaults")  # noqa: B009 (mypy knows no NamedTuple here)
         defaults = {name: known.get(name, MISSING) for name in getattr(kind, "_fields")}  # noqa: B009
     hints, elsewhere = get_type_hints(kind), ELSEWHERE.get(kind, frozenset())
-    return tuple(_Field(name, default, name in elsewhere, _reader(hints[name])) for name, default in defaults.items())
+    return tuple((name, default, _writer(hints[name])) for name, default in defaults.items() if name not in elsewhere)
 
 
-def _reader(hint: Any) -> Read | None:  # noqa: ANN401 (a type expression)
-    origin, parts = get_origin(hint), [part for part in get_args(hint) if part is not NoneType]
+@cache
+def _readers(kind: type) -> dict[str, Convert | None]:
+    """Return for each field how it comes back from JSON: None where it is there as it was."""
+    return {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def _writer(hint: Any) -> Convert | None:  # noqa: ANN401 (a type expression)
+    holder, of = _parts(hint)
+    if holder is frozenset:
+        return sorted
+    if holder is tuple:
+        write = _writer(of)
+        return None if write is None else lambda held: [write(one) for one in held]
+    if of == _NETWORK:
+        return str
+    return None if issubclass(of, (str, int, float, Enum)) else to_document
+
+
+def _reader(hint: Any) -> Convert | None:  # noqa: ANN401 (a type expression)
+    holder, of = _parts(hint)
+    if holder is not None:
+        read = _reader(of)
+        return holder if read is None else lambda held: holder(map(read, held))
+    if of == _NETWORK:
+        return ip_network
+    if issubclass(of, Enum):
+        return lambda held: of(held)
+    return None if issubclass(of, (str, int, float)) else lambda held: from_document(of, held)
+
+
+def _parts(hint: Any) -> tuple[type | None, Any]:  # noqa: ANN401 (a type expression)
+    """Return what holds many (a tuple, a frozenset, else None) and what is held; None is allowed everywhere."""
+    origin, parts = get_origin(hint), tuple(part for part in get_args(hint) if part is not NoneType)
     if origin in (Union, UnionType):
-        return ip_network if parts == [IPv4Network, IPv6Network] else _reader(parts[0])
-    if origin in (tuple, frozenset):
-        read = _reader(parts[0])
-        return origin if read is None else lambda held: origin(map(read, held))
-    if hint in _PLAIN:
-        return None
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint
-    return lambda held: from_document(hint, held)
+        return (None, parts) if parts == _NETWORK else _parts(parts[0])
+    return (origin, parts[0]) if origin in (tuple, frozenset) else (None, hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row
@@ -14,6 +13,8 @@ from zhongkong.core.model import Account, Event, Instant, Kind, Record, Secret, 
 from zhongkong.core.ports import KeptEvent, Seal
 
 Columns: TypeAlias = dict[str, Any]
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 class Rows:
@@ -61,7 +62,7 @@ class Rows:
             "kind": record.slot.kind.value,
             "version": record.version,
             "changed_at": record.changed_at,
-            "document": _dump(to_document(record)),
+            "document": _to_json(to_document(record)),
             "value": sealed,
         }
 
@@ -83,7 +84,7 @@ class Rows:
         return {
             "appid": account.appid,
             "changed_at": now,
-            "document": _dump(to_document(account)),
+            "document": _to_json(to_document(account)),
             "secret": self._seal.close(account.secret.reveal(), account.appid),
         }
 
@@ -99,7 +100,7 @@ def read_key(row: Row[Any]) -> Key:
 
 def write_key(key: Key) -> Columns:
     """Return the columns of `key`."""
-    return {"id": key.id, "last_used_at": key.last_used_at, "document": _dump(to_document(key))}
+    return {"id": key.id, "last_used_at": key.last_used_at, "document": _to_json(to_document(key))}
 
 
 def read_event(row: Row[Any]) -> KeptEvent:
@@ -109,8 +110,4 @@ def read_event(row: Row[Any]) -> KeptEvent:
 
 def write_event(event: Event, now: Instant) -> Columns:
     """Return the columns of `event`, told at `now`."""
-    return {"at": now, "appid": event.appid, "code": event.code, "document": _dump(event.values)}
-
-
-def _dump(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return {"at": now, "appid": event.appid, "code": event.code, "document": _to_json(event.values)}

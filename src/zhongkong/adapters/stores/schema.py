@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    bindparam,
+    select,
+)
 
 SCHEMA = "0001"
 """The newest migration."""
@@ -25,6 +40,8 @@ class Tables:
     events: Table
     version: str
     """The name of the table in which Alembic keeps the schema's version."""
+    records_of: Select[Any]
+    """The records of `appids` and `kinds`. Not by pairs of both, for which SQLite reads the whole table."""
 
 
 def build_tables(prefix: str) -> Tables:
@@ -77,4 +94,7 @@ def build_tables(prefix: str) -> Tables:
         Index(f"{prefix}events_at", "at"),
         sqlite_autoincrement=True,  # an id that was swept away is never given again
     )
-    return Tables(metadata, meta, accounts, records, keys, events, f"{prefix}schema")
+    records_of = select(records).where(
+        records.c.appid.in_(bindparam("appids", expanding=True)), records.c.kind.in_(bindparam("kinds", expanding=True))
+    )
+    return Tables(metadata, meta, accounts, records, keys, events, f"{prefix}schema", records_of)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Connection, Executable, Table, insert, select, tuple_
+from sqlalchemy import Connection, Executable, Table, insert
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from zhongkong.adapters.stores.dialects import Dialect
@@ -22,8 +22,8 @@ from zhongkong.core.model import Event, Instant, Record, Slot
 
 AnswerT = TypeVar("AnswerT")
 
-SLOTS_PER_QUERY = 400
-"""Old SQLite takes 999 values in a statement, and a slot is two."""
+SLOTS_PER_QUERY = 500
+"""Old SQLite takes 999 values in a statement."""
 
 
 class Transaction:
@@ -45,18 +45,20 @@ class Transaction:
 
     def fetch(self, slots: Sequence[Slot]) -> None:
         """Read the records of `slots` as they are now that nobody else writes them."""
-        records = self.tables.records
         for start in range(0, len(slots), SLOTS_PER_QUERY):
-            wanted = [tuple(slot) for slot in slots[start : start + SLOTS_PER_QUERY]]
-            for row in self.connection.execute(
-                select(records).where(tuple_(records.c.appid, records.c.kind).in_(wanted))
-            ):
+            wanted = slots[start : start + SLOTS_PER_QUERY]
+            values = {"appids": [slot.appid for slot in wanted], "kinds": list({slot.kind.value for slot in wanted})}
+            for row in self.connection.execute(self.tables.records_of, values):
                 record = self.rows.read_record(row)
                 self._before[record.slot] = (record, row.value)
 
     def record(self, slot: Slot) -> Record:
         """Return the record of a slot that was fetched, with what this transaction did to it."""
-        return self._after.get(slot) or self._before.get(slot, (Record(slot), None))[0]
+        record = self._after.get(slot)
+        if record is None:
+            before = self._before.get(slot)
+            record = Record(slot) if before is None else before[0]
+        return record
 
     def run(self, command: Command[AnswerT]) -> Applied[AnswerT]:
         """Apply a command to the record of its slot."""
