@@ -25,6 +25,7 @@ class MemoryStore:
         self._accounts: dict[str, tuple[Account, Instant]] = {}
         self._keys: dict[str, Key] = {}
         self._events: list[KeptEvent] = []
+        self._told = 0
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply each command to its slot's record; nothing interleaves, for nothing is awaited."""
@@ -105,8 +106,8 @@ class MemoryStore:
 
     def _append(self, events: Sequence[Event], now: Instant) -> None:
         for event in events:
-            last = self._events[-1].id if self._events else 0
-            self._events.append(KeptEvent(last + 1, now, event))
+            self._told += 1
+            self._events.append(KeptEvent(self._told, now, event))
 
     async def events(self, after: int = 0, limit: int = 100, appid: str = "") -> list[KeptEvent]:
         """Return events after an id, oldest first."""
