@@ -183,10 +183,10 @@ class Keeper:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while True:
-                    await self.known.changed(slot)
                     now = self.peek(slot)
                     if now is not None and _is_news(handed, now):
                         return now
+                    await self.known.changed(slot)
         return await self.credential(slot)
 
     async def _known_record(self, slot: Slot) -> Record:
@@ -299,6 +299,18 @@ class Keeper:
         if in_round:
             return plan(record, now).action is Action.MINT
         return needs_mint(record, now) or self.known.freshness(record) is Freshness.DEAD
+
+    @property
+    def attending(self) -> int:
+        """How many slots are being probed or refreshed in this process."""
+        return len(self._attending)
+
+    async def drain(self, patience: Seconds) -> None:
+        """Wait for what is under way, so that what the platform answers it is saved. For the end, after `run`."""
+        if self._attending:
+            await asyncio.wait(self._attending.values(), timeout=patience)
+        with suppress(StoreUnavailable):
+            await self._refresher.settle()
 
     # --- rounds
 
