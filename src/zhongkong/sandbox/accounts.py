@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .quotas import FORCES_A_DAY, Meter, Profile
-from .tokens import TokenLine
+from zhongkong.sandbox.quotas import FORCES_A_DAY, Meter, Profile
+from zhongkong.sandbox.tokens import TokenLine
 
 Kind = Literal["official", "miniprogram"]
 
@@ -92,15 +92,13 @@ class Account:
     def set_expires_in(self, seconds: int) -> None:
         """Let tokens to come live `seconds`; those issued keep their life. Raises ValueError outside 2..86400."""
         if not 2 <= seconds <= 86_400:  # noqa: PLR2004 - below 2 the window leaves no whole second to announce
-            msg = f"expires_in must be from 2 to 86400 seconds, not {seconds}"
-            raise ValueError(msg)
+            raise ValueError(f"expires_in must be from 2 to 86400 seconds, not {seconds}")
         self.expires_in = seconds
 
     def set_token_length(self, characters: int) -> None:
         """Let tokens to come be that long. Raises ValueError outside 32..2048."""
         if not 32 <= characters <= 2048:  # noqa: PLR2004 - below 32 they could be guessed, longer ones nobody keeps
-            msg = f"token_length must be from 32 to 2048 characters, not {characters}"
-            raise ValueError(msg)
+            raise ValueError(f"token_length must be from 32 to 2048 characters, not {characters}")
         self.token_length = characters
 
     def set_allow_list(self, ips: Iterable[str] | None) -> None:
@@ -119,8 +117,7 @@ class Account:
     def follower(self, openid: str) -> Follower:
         """Return who has this openid here, also if he left. Raises LookupError."""
         if openid not in self.followers:
-            msg = f"account {self.appid} has no follower {openid}"
-            raise LookupError(msg)
+            raise LookupError(f"account {self.appid} has no follower {openid}")
         return self.followers[openid]
 
     def unfollow(self, openid: str) -> None:

@@ -47,7 +47,7 @@ ERRMSGS = {
 """Texts by errcode, without the rid; braces are filled from the values of a `Refused`. Source: 全局错误码."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer of the platform, not a fault of the sandbox
+class Refused(Exception):
     """The platform refuses the call. `errmsg`, when given, takes the place of the code's usual text.
 
     A 40164 names the caller in both families; of `ip` alone the second is made.

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .accounts import Account, Follower, Kind, Sent
-from .answers import Body, Refused
-from .quotas import CLEARINGS_A_MONTH, STABLE_TOKEN_PATH, TOKEN_PATH, shanghai_month
-from .switches import Switches
+from zhongkong.sandbox.accounts import Account, Follower, Kind, Sent
+from zhongkong.sandbox.answers import Body, Refused
+from zhongkong.sandbox.quotas import CLEARINGS_A_MONTH, STABLE_TOKEN_PATH, TOKEN_PATH, shanghai_month
+from zhongkong.sandbox.switches import Switches
 
 TEMPLATE_SEND_PATH = "/cgi-bin/message/template/send"
 CUSTOM_SEND_PATH = "/cgi-bin/message/custom/send"
@@ -173,7 +173,7 @@ CALLS = {
 }
 
 
-def _ok(**rest: Any) -> Body:  # noqa: ANN401 - JSON
+def _ok(**rest: Any) -> Body:
     return {"errcode": 0, "errmsg": "ok"} | rest
 
 

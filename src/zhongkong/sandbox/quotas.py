@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
-TOKEN_PATH = "/cgi-bin/token"  # noqa: S105 - a path
-STABLE_TOKEN_PATH = "/cgi-bin/stable_token"  # noqa: S105 - a path
+TOKEN_PATH = "/cgi-bin/token"
+STABLE_TOKEN_PATH = "/cgi-bin/stable_token"
 FORCES_A_DAY = 20
 CLEARINGS_A_MONTH = 10
 STABLE_A_MINUTE = 10_000

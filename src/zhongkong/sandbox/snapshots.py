@@ -4,9 +4,9 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
-from .accounts import KEPT_MESSAGES, Account, Follower, Sent, Template
-from .quotas import Meter
-from .tokens import Issued, TokenLine
+from zhongkong.sandbox.accounts import KEPT_MESSAGES, Account, Follower, Sent, Template
+from zhongkong.sandbox.quotas import Meter
+from zhongkong.sandbox.tokens import Issued, TokenLine
 
 _PLAIN = (
     *("appid", "secret", "kind", "profile", "expires_in", "token_length", "frozen_from", "frozen_until"),

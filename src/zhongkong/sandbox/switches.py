@@ -43,13 +43,13 @@ class Switches:
     reset_ends_tokens: bool = False
     """Whether a reset of the secret ends the tokens issued so far. Doubt: documented is only what later calls get."""
 
-    replaced_token: Literal["40001", "42001"] = "40001"  # noqa: S105 - an errcode
+    replaced_token: Literal["40001", "42001"] = "40001"
     """The answer to a replaced token. Doubt: 40001 is what people record, one page says 42001 for both.
 
     A token that died of age is always 42001, one that was revoked always 40001. Source: 通用错误码.
     """
 
-    unknown_token: Literal["40001", "40014"] = "40001"  # noqa: S105 - an errcode
+    unknown_token: Literal["40001", "40014"] = "40001"
     """The answer to a string that is no token the platform remembers. Doubt: it is unclear when 40014 is said."""
 
     not_allowed_errcode: Literal[40164, 61004] = 40164

@@ -21,16 +21,16 @@ a call that gets past all of them is counted.
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from .accounts import NEVER, Account, Follower, Kind, Template
-from .answers import Body, Refused
-from .calls import CALLS, clear_quota
-from .draws import Draws
-from .quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile, build_meters
-from .snapshots import build_snapshot, parse_snapshot
-from .switches import Switches
-from .tokens import Issued, Mode, TokenLine, window_of
+from zhongkong.sandbox.accounts import NEVER, Account, Follower, Kind, Template
+from zhongkong.sandbox.answers import Body, Refused
+from zhongkong.sandbox.calls import CALLS, clear_quota
+from zhongkong.sandbox.draws import Draws
+from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile, build_meters
+from zhongkong.sandbox.snapshots import build_snapshot, parse_snapshot
+from zhongkong.sandbox.switches import Switches
+from zhongkong.sandbox.tokens import Issued, Mode, TokenLine, window_of
 
-TOKEN_PREFIX = "83_"  # noqa: S105 - what the platform's tokens began with in 2024
+TOKEN_PREFIX = "83_"
 KEPT_TOKENS = 64
 GRANT_TYPE = "client_credential"
 CLEAR_QUOTA_V2_PATH = "/cgi-bin/clear_quota/v2"
@@ -62,7 +62,7 @@ class World:
         issued = self._issue(account, "classic", ip, now)
         return {"access_token": issued.value, "expires_in": issued.life}
 
-    def stable_token(  # noqa: PLR0913 - the platform's own parameters
+    def stable_token(
         self,
         *,
         appid: str | None,
@@ -136,7 +136,7 @@ class World:
 
     # What people and tests do.
 
-    def add_account(  # noqa: PLR0913 - each has a default
+    def add_account(
         self,
         appid: str | None = None,
         secret: str | None = None,
@@ -150,11 +150,9 @@ class World:
         """Return a new account; an appid or secret not given is drawn. Raises ValueError for what cannot be."""
         appid = appid or "wx" + self._draws.hex(16)
         if appid in self.accounts:
-            msg = f"the sandbox already has an account {appid}"
-            raise ValueError(msg)
+            raise ValueError(f"the sandbox already has an account {appid}")
         if kind not in get_args(Kind) or profile not in get_args(Profile):
-            msg = f"the sandbox knows no account of kind {kind}, profile {profile}"
-            raise ValueError(msg)
+            raise ValueError(f"the sandbox knows no account of kind {kind}, profile {profile}")
         secret = secret or self._draws.hex(32)
         meters = build_meters(profile, self.switches.classic_minute_quota)
         account = Account(appid, secret, kind, profile, expires_in, None, token_length, meters)
@@ -169,8 +167,7 @@ class World:
         try:
             return self.accounts[appid]
         except KeyError:
-            msg = f"the sandbox has no account {appid}"
-            raise LookupError(msg) from None
+            raise LookupError(f"the sandbox has no account {appid}") from None
 
     def remove_account(self, appid: str) -> None:
         """Forget the account and its tokens. Raises LookupError."""
