@@ -47,7 +47,7 @@ class Issued:
 
     def left(self, now: float) -> int:
         """Return the whole seconds that an answer announces: never more than what is true."""
-        return max(0, min(self.life, floor(self.expires_at - now)))
+        return max(0, floor(self.expires_at - now))
 
     def __repr__(self) -> str:
         """Say everything but the value."""

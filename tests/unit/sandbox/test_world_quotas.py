@@ -107,6 +107,13 @@ class TestClearQuota:
         assert cleared == {"errcode": 0, "errmsg": "ok"}
         assert "access_token" in caller.classic(NOON)
 
+    def test_the_minute_begins_anew_too(self) -> None:
+        """A cleared quota is whole at once, not in the next minute."""
+        caller = build_limited(1000, per_minute=1)
+        caller.classic(NOON)
+        caller.world.clear_quota_v2(appid=APPID, appsecret=SECRET, ip="1.2.3.4", now=NOON)
+        assert "access_token" in caller.classic(NOON)
+
     def test_an_appid_that_is_not_the_tokens_is_40013(self, caller: Caller) -> None:
         """Nobody clears another's."""
         token = caller.classic(NOON)["access_token"]
