@@ -17,7 +17,7 @@ from zhongkong.core import claim, freshness, handing, reject, save
 from zhongkong.core.change import Change
 from zhongkong.core.command import Step
 from zhongkong.core.issuing import overlap_of
-from zhongkong.core.model import Ambiguous, Instant, Record, Retry, Slot, hash_value
+from zhongkong.core.model import NEVER, Ambiguous, Instant, Record, Retry, Slot, hash_value
 from zhongkong.keeper import keeper, knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -55,7 +55,7 @@ def patched(*changes: tuple[object, str, object]) -> Iterator[None]:
 
 def no_condition_at_the_claim() -> Any:
     """Who has the lease mints, whoever was faster."""
-    return patched((claim.Claim, "_is_needed", lambda *_: True))
+    return patched((claim.Claim, "_is_needed", lambda *_: True), (claim.Claim, "_rhythm", lambda *_: NEVER))
 
 
 def no_fence() -> Any:
@@ -224,7 +224,7 @@ def promise_beyond_the_overlap() -> Any:
 
 BUGS = (
     Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), classic=True),
-    Bug("no fence", no_fence, ("stopped", "slow", "store_slow"), classic=True),
+    Bug("no fence", no_fence, ("stop_at",), classic=True),
     Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), classic=True),
     Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), classic=True),
     Bug("late answer counted as transient", silence_is_transient, ("lossy",), classic=True),
@@ -232,7 +232,7 @@ BUGS = (
     Bug("expire before mint", expire_before_mint, ("slow",)),
     Bug("original expires_in echoed", original_life_echoed, ("patched", "mode_changed", "slow"), classic=False),
     Bug("reject without compare", reject_without_compare, ("storm", "stranger")),
-    Bug("reject answered from stale memory", reject_from_memory, ("storm", "store_slow", "revoked")),
+    Bug("reject answered from stale memory", reject_from_memory, ("buggy_rejecter", "store_away_for_one")),
     Bug("probe ignored", probe_ignored, ("buggy_rejecter",)),
     Bug("callers ignore next_try_at", callers_ignore_next_try_at, ("quota", "not_listed", "away", "storm")),
     Bug("PATCH loses to an in-flight 40125", patch_loses_to_an_answer_in_flight, ("secret_reset", "slow")),

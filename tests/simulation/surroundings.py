@@ -140,7 +140,7 @@ class SimStore:
     def _crash(self, when: str, commands: Sequence[Command[Any]]) -> None:
         kind = {Claim: "claim", Save: "save"}.get(type(commands[0]))
         if kind is not None:
-            self._universe.crash_at(f"{when}_{kind}", self._replica)
+            self._universe.passes(f"{when}_{kind}", self._replica)
 
 
 class SimPlatform:
@@ -156,7 +156,7 @@ class SimPlatform:
         universe, random = self._universe, self._random
         ends = order.mode is Mode.CLASSIC or order.force
         flight = universe.oracle.departs(self._replica, order, ends=ends)
-        universe.crash_at("before_mint", self._replica)
+        universe.passes("before_mint", self._replica)
         fate = self._fate()
         if fate == "refused_connection":
             await asyncio.sleep(random.uniform(0.0, 1.0))
@@ -169,10 +169,10 @@ class SimPlatform:
         answer: asyncio.Future[dict[str, Any]] = universe.loop.create_future()
         if lands:
             universe.loop.call_later(there, self._land, order, flight, answer, context=universe.context)
-        universe.crash_at("during_mint", self._replica)
+        universe.passes("during_mint", self._replica)
         outcome = await self._answer(fate, there + back, answer)
         universe.oracle.answered(flight, outcome)
-        universe.crash_at("after_mint", self._replica)
+        universe.passes("after_mint", self._replica)
         return outcome
 
     def _land(self, order: Order, flight: object, answer: asyncio.Future[dict[str, Any]]) -> None:

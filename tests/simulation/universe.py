@@ -73,7 +73,7 @@ class Universe:
         self.slots = [Slot(f"wx{index:016x}") for index in range(plan.accounts)]
         self.secrets = {slot.appid: f"secret-{slot.appid}-0" for slot in self.slots}
         self._on: defaultdict[str, list[int]] = defaultdict(list)
-        self._crash_at: defaultdict[str, set[int]] = defaultdict(set)
+        self._armed: dict[tuple[str, int], Fault] = {}
         self._pending: set[asyncio.Task[Any]] = set()
         self.survived = 0
 
@@ -170,12 +170,17 @@ class Universe:
 
     # --- faults
 
-    def crash_at(self, point: str, replica: Replica) -> None:
-        """Crash the replica here, if a fault was waiting for this point. What follows never runs."""
-        if replica.index in self._crash_at[point] and PROCESS.get() is replica.process:
-            self._crash_at[point].discard(replica.index)
-            self._kill(replica, self.noise.choice((1.0, 30.0)))
-            self.survived += 1
+    def passes(self, point: str, replica: Replica) -> None:
+        """A replica is at this point of its work: crash or stop it here, if a fault was waiting for it."""
+        if PROCESS.get() is not replica.process:
+            return
+        fault = self._armed.pop((point, replica.index), None)
+        if fault is None:
+            return
+        if fault.kind == "crash_at":
+            self._kill(replica, fault.lasts)
+        else:
+            self._stopped(fault)
 
     def _kill(self, replica: Replica, down_for: float) -> None:
         if replica.process.dead:
@@ -186,7 +191,7 @@ class Universe:
 
     def _strike(self, fault: Fault) -> None:
         self.oracle.note(fault)
-        strike = {"crash_at": self._arm}.get(fault.kind) or getattr(self, f"_{fault.kind}", None)
+        strike = {"crash_at": self._arm, "stop_at": self._arm}.get(fault.kind) or getattr(self, f"_{fault.kind}", None)
         if strike is not None:
             strike(fault)
         else:
@@ -205,7 +210,7 @@ class Universe:
         self._kill(self.replicas[fault.who], fault.lasts)
 
     def _arm(self, fault: Fault) -> None:
-        self._crash_at[fault.note].add(fault.who)
+        self._armed[fault.note, fault.who] = fault
 
     def _stopped(self, fault: Fault) -> None:
         replica = self.replicas[fault.who]

@@ -32,11 +32,11 @@ class Fault:
 
 PLATFORM_FAULTS = ("lossy", "busy", "garbled", "away", "slow", "quota")
 ACCOUNT_FAULTS = ("stranger", "revoked", "secret_reset", "patched", "not_listed", "mode_changed", "foreign_reject")
-REPLICA_FAULTS = ("crash", "crash_at", "stopped", "store_away_for_one", "wrong_seal")
+REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "store_away_for_one", "wrong_seal")
 STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_step")
 STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_away_for_one", "wrong_seal")
 READER_FAULTS = ("buggy_rejecter", "storm")
-CRASH_POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")
+POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
     shape = shape or random.choices(("small", "wide", "long", "calm", "gentle"), (6, 1, 1, 1, 1))[0]
     replicas = random.choice((1, 2, 2, 3, 5))
     accounts, days, every = {
-        "small": (random.choice((1, 2, 3)), random.uniform(0.2, 1.0), random.choice((20.0, 60.0, 300.0))),
+        "small": (random.choice((1, 2, 3)), random.uniform(0.1, 0.6), random.choice((20.0, 60.0, 300.0))),
         "wide": (random.choice((50, 200)), random.uniform(0.3, 1.0), 1800.0),
-        "long": (random.choice((2, 10)), random.uniform(10.0, 60.0), 1800.0),
-        "calm": (random.choice((1, 10, 50)), random.uniform(1.0, 10.0), 900.0),
-        "gentle": (random.choice((1, 4)), random.uniform(1.0, 6.0), 60.0),
+        "long": (random.choice((2, 10)), random.uniform(2.0, 8.0), 1800.0),
+        "calm": (random.choice((10, 50, 200)), random.uniform(0.5, 2.0), 3600.0),
+        "gentle": (random.choice((1, 4)), random.uniform(0.5, 2.0), 60.0),
     }[shape]
     expires_in = random.choice((7200, 7200, 7200, 1200, 3600))
     poll = random.choice((1.0, 5.0, 5.0)) if shape == "small" else 0.2 * min(300.0, expires_in / 24)
@@ -142,6 +142,7 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
         "not_listed": random.uniform(60.0, 7200.0),
         "crash": random.choice((1.0, 30.0, 600.0)),
         "crash_at": random.choice((1.0, 30.0)),
+        "stop_at": random.choice((15.0, 60.0, 400.0, 3600.0)),
         "stopped": random.choice((3.0, 12.0, 25.0, 120.0, 3600.0)),
         "store_away": random.choice((3.0, 30.0, 300.0, 3600.0)),
         "store_away_for_one": random.choice((3.0, 30.0, 300.0, 3600.0)),
@@ -151,7 +152,7 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
         "buggy_rejecter": random.uniform(60.0, 1200.0),
     }.get(kind, 0.0)
     size = {"store_step": random.choice((-1.0, 1.0)) * random.choice((1.0, 5.0, 30.0, 900.0, 3600.0))}.get(kind, 0.0)
-    note = random.choice(CRASH_POINTS) if kind == "crash_at" else ""
+    note = random.choice(POINTS) if kind in ("crash_at", "stop_at") else ""
     return Fault(
         kind,
         at,

@@ -1,0 +1,58 @@
+"""`python -m tests.simulation --seconds 60`: run seeds on all cores for a while; one line at the end, non-zero if any failed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import count
+
+from tests.simulation.run import Tally, run_seed
+
+REPORT_EVERY = 10.0
+
+
+def main() -> int:
+    """Run the time box, or one seed."""
+    options = _parse()
+    if options.seed is not None:
+        tally, story = run_seed(options.seed)
+        print(story or f"seed {options.seed} is well", tally, sep="\n")
+        return 1 if story else 0
+    total = Tally()
+    until = time.monotonic() + options.seconds
+    seeds = count(options.first)
+    report_at = time.monotonic() + REPORT_EVERY
+    with ProcessPoolExecutor(options.processes) as pool:
+        running: dict[Future[tuple[Tally, str]], int] = {}
+        while running or time.monotonic() < until:
+            while len(running) < options.processes and time.monotonic() < until:
+                seed = next(seeds)
+                running[pool.submit(run_seed, seed)] = seed
+            done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                tally, story = future.result()
+                total.add(tally)
+                if story:
+                    print(story, flush=True)
+            if time.monotonic() >= report_at and sys.stderr.isatty():
+                report_at += REPORT_EVERY
+                print(f"\r{total}", end="", file=sys.stderr, flush=True)
+    print(f"seeds {options.first}..{next(seeds) - 1}: {total}")
+    return 1 if total.violations else 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to go on (wall clock)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="run this seed alone and tell its story")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
