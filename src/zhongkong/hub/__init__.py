@@ -1,0 +1,1 @@
+"""The hub: one ASGI application, its server, who may enter, and what is told of it."""

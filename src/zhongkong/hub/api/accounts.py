@@ -1,0 +1,178 @@
+"""Accounts: what an administrator adds, changes and removes. Secrets go in and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from zhongkong.core.grants import Grant
+from zhongkong.core.model import Account, AccountKind, Mode, Secret, Slot
+from zhongkong.core.ports import Accounts as StoredAccounts
+from zhongkong.errors import AccountUnknown
+from zhongkong.hub.admin import Admin
+from zhongkong.hub.api.asking import Fields, read_fields, refuse
+from zhongkong.hub.api.replies import action_of, language_of, reply
+from zhongkong.hub.door import Door
+from zhongkong.hub.health import WELL, Health, health_of
+from zhongkong.keeper.knowledge import Knowledge
+from zhongkong.messages import Language, render
+from zhongkong.settings.values import is_appid, is_base_url
+from zhongkong.wechat.advice import explain_trouble
+from zhongkong.wechat.endpoints import PLATFORM_URL
+
+SECRET = r"[\x21-\x7e]{1,128}"
+
+
+class Accounts:
+    """The routes of `/v1/accounts`."""
+
+    def __init__(self, store: StoredAccounts, admin: Admin, known: Knowledge, door: Door) -> None:
+        self._store = store
+        self._admin = admin
+        self._known = known
+        self._door = door
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes."""
+        one = "/v1/accounts/{appid}"
+        return [
+            Route("/v1/accounts", self.list, methods=["GET"]),
+            Route("/v1/accounts", self.add, methods=["POST"]),
+            Route(one, self.show, methods=["GET"]),
+            Route(one, self.change, methods=["PATCH"]),
+            Route(one, self.remove, methods=["DELETE"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Answer with all accounts that the key covers."""
+        caller = self._door.admit(request, Grant.ADMIN)
+        accounts = [one for one in await self._store.accounts() if caller.key.covers(one.appid)]
+        lang = language_of(request)
+        return reply({"accounts": [self._describe(one, lang) for one in accounts]})
+
+    async def show(self, request: Request) -> Response:
+        """Answer with one account."""
+        appid = request.path_params["appid"]
+        self._door.admit(request, Grant.ADMIN, appid)
+        account = next((one for one in await self._store.accounts() if one.appid == appid), None)
+        if account is None:
+            raise AccountUnknown(appid)
+        return reply(self._describe(account, language_of(request)))
+
+    async def add(self, request: Request) -> Response:
+        """Add an account and mint at once; what the platform says is in the answer."""
+        caller = self._door.admit(request, Grant.ADMIN)
+        fields = await read_fields(request)
+        appid = _required(fields.text, "appid", r".{1,64}", "wx…")
+        if not is_appid(appid):
+            refuse("appid", "wx…")
+        self._door.judge(caller, Grant.ADMIN, appid)
+        kind = fields.choice("kind", AccountKind) or AccountKind.OFFICIAL
+        secret = Secret(_required(fields.text, "secret", SECRET, "AppSecret"))
+        account = Account(appid=appid, kind=kind, secret=secret, **_changes(fields, PLATFORM_URL))
+        added = await self._admin.add_account(account, caller.key.id)
+        health = await self._admin.settle(Slot(appid))
+        headers = {"Location": f"/v1/accounts/{appid}"}
+        return reply(self._describe(added, language_of(request), health), HTTPStatus.CREATED, headers)
+
+    async def change(self, request: Request) -> Response:
+        """Change an account and try it at once; without any field, only the latter."""
+        appid = request.path_params["appid"]
+        caller = self._door.admit(request, Grant.ADMIN, appid)
+        fields = await read_fields(request)
+        changes: dict[str, Any] = {}
+        if (kind := fields.choice("kind", AccountKind)) is not None:
+            changes["kind"] = kind
+        if (secret := fields.text("secret", SECRET, "AppSecret")) is not None:
+            changes["secret"] = Secret(secret)
+        changes |= _changes(fields)
+        changed = await self._admin.change_account(appid, caller.key.id, **changes)
+        health = await self._admin.settle(Slot(appid))
+        return reply(self._describe(changed, language_of(request), health))
+
+    async def remove(self, request: Request) -> Response:
+        """Remove an account; its credentials are handed out no more."""
+        appid = request.path_params["appid"]
+        caller = self._door.admit(request, Grant.ADMIN, appid)
+        await self._admin.remove_account(appid, caller.key.id)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def _describe(self, account: Account, lang: Language, health: Health | None = None) -> dict[str, Any]:
+        return describe_account(account, health or health_of(self._known, Slot(account.appid)), self._known, lang)
+
+
+def describe_account(account: Account, health: Health, known: Knowledge, lang: Language) -> dict[str, Any]:
+    """Return an account without its secret, and how its credential is."""
+    record = known.record(health.slot)
+    credential: dict[str, Any] = describe_health(health, lang)
+    if record is not None and record.credential is not None:
+        credential |= {
+            "generation": record.generation,
+            "mode": record.credential.mode.value,
+            "minted_at": int(record.credential.since),
+            "expires_at": int(record.credential.expires_at),
+        }
+    return {
+        "appid": account.appid,
+        "kind": account.kind.value,
+        "name": account.name,
+        "mode": account.mode.value,
+        "on_contest": account.on_contest.value,
+        "base_url": account.base_url,
+        "is_test": account.is_test,
+        "declared": account.declared,
+        "revision": account.revision,
+        "credentials": {health.slot.kind.value: credential},
+    }
+
+
+def describe_health(health: Health, lang: Language) -> dict[str, Any]:
+    """Return how a slot is: its state, and where it is not well why, in the platform's words and in ours."""
+    members: dict[str, Any] = {"state": health.state, "serving": health.serving}
+    if health.state == WELL:
+        return members
+    trouble = health.trouble
+    appid = health.slot.appid
+    if trouble is None:
+        return {**members, "detail": render(f"trouble_{health.state}", lang, appid=appid)}
+    members["detail"] = explain_trouble(trouble.state, lang, appid, trouble.errcode, trouble.errmsg)
+    if trouble.errcode is not None:
+        members |= {"errcode": trouble.errcode, "errmsg": trouble.errmsg, "action": action_of(trouble.errcode)}
+    if trouble.rid:
+        members["rid"] = trouble.rid
+    if health.next_try_at is not None:
+        members["next_try_at"] = int(health.next_try_at)
+    return members
+
+
+def _changes(fields: Fields, base_url: str | None = None) -> dict[str, Any]:
+    """Return what is said about an account, kind and secret aside; `base_url` is its default where one is needed."""
+    values = {
+        "name": fields.text("name", r".{0,64}", "0..64 characters"),
+        "mode": fields.choice("mode", Mode),
+        "on_contest": fields.choice("on_contest", Mode),
+        "base_url": _base_url(fields) or base_url,
+        "is_test": fields.flag("is_test"),
+    }
+    fields.end()
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _base_url(fields: Fields) -> str | None:
+    wanted = "https://host[:port]"
+    base_url = fields.text("base_url", r".{1,512}", wanted)
+    if base_url is not None and not is_base_url(base_url):
+        refuse("base_url", wanted)
+    return base_url.rstrip("/") if base_url else None
+
+
+def _required(read: Callable[[str, str, str], str | None], name: str, pattern: str, wanted: str) -> str:
+    value = read(name, pattern, wanted)
+    if value is None:
+        refuse(name, wanted)
+    return value

@@ -1,0 +1,181 @@
+"""What a request asks, read without trust: its JSON body, its query, its preconditions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, NoReturn, TypeVar
+
+from starlette.requests import Request
+
+from zhongkong.core.model import Seconds
+from zhongkong.errors import RequestRefused
+
+BODY_LONGEST = 65_536
+"""Bytes. The longest request of ours holds a token of 2,048 characters."""
+BODY_WITHIN: Seconds = 10.0
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+class Fields:
+    """The members of a JSON object, each read once, with what it must be; an absent one is None."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def text(self, name: str, pattern: str, wanted: str) -> str | None:
+        """Return a string that matches `pattern` as a whole, all of it printable."""
+        value = self._values.pop(name, None)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.isprintable() or not re.fullmatch(pattern, value):
+            refuse(name, wanted)
+        return value
+
+    def choice(self, name: str, kind: type[EnumT]) -> EnumT | None:
+        """Return one of the members of `kind`."""
+        value = self._values.pop(name, None)
+        if value is None:
+            return None
+        return _member(name, value, kind)
+
+    def choices(self, name: str, kind: type[EnumT]) -> list[EnumT] | None:
+        """Return a list of members of `kind`, at least one."""
+        values = self._values.pop(name, None)
+        if values is None:
+            return None
+        if not isinstance(values, list) or not values:
+            refuse(name, f"[{_listed(kind)}]")
+        return [_member(name, value, kind) for value in values]
+
+    def texts(self, name: str, pattern: str, wanted: str) -> list[str] | None:
+        """Return a list of strings that match `pattern`, at least one."""
+        values = self._values.pop(name, None)
+        if values is None:
+            return None
+        if not isinstance(values, list) or not values:
+            refuse(name, wanted)
+        if not all(isinstance(value, str) and re.fullmatch(pattern, value) for value in values):
+            refuse(name, wanted)
+        return values
+
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network] | None:
+        """Return a list of networks (CIDR)."""
+        wanted = '["10.0.0.0/8", "2001:db8::/32", …]'
+        values = self._values.pop(name, None)
+        if values is None:
+            return None
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            refuse(name, wanted)
+        try:
+            return [ip_network(value) for value in values]
+        except ValueError:
+            refuse(name, wanted)
+
+    def integer(self, name: str, lowest: int, highest: int) -> int | None:
+        """Return an integer within bounds, both included."""
+        value = self._values.pop(name, None)
+        if value is None:
+            return None
+        if type(value) is not int or not lowest <= value <= highest:
+            refuse(name, f"{lowest}..{highest}")
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        """Return true or false."""
+        value = self._values.pop(name, None)
+        if value is not None and not isinstance(value, bool):
+            refuse(name, "true | false")
+        return value
+
+    def end(self) -> None:
+        """Refuse what nobody asked for: a misspelt field would be lost in silence."""
+        for name in self._values:
+            refuse(name if name.isprintable() else "?", "—")
+
+
+async def read_fields(request: Request) -> Fields:
+    """Return the JSON object in the body; an empty body is an empty object.
+
+    Raises: RequestRefused: too long, too slow, or no JSON object.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_LONGEST:
+                    raise RequestRefused("body_too_long", longest=BODY_LONGEST)
+    except TimeoutError as error:
+        raise RequestRefused("body_too_slow", seconds=int(BODY_WITHIN)) from error
+    if not body.strip():
+        return Fields({})
+    try:
+        values = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise RequestRefused("body_not_json")
+    return Fields(values)
+
+
+def query_integer(request: Request, name: str, lowest: int, highest: int) -> int | None:
+    """Return an integer of the query within bounds, or None if it is not there.
+
+    Raises: RequestRefused.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) or not lowest <= int(text) <= highest:
+        refuse(name, f"{lowest}..{highest}")
+    return int(text)
+
+
+def prefers_text(accept: str) -> bool:
+    """Say whether an Accept header wants text/plain more than JSON; JSON is what who does not say gets."""
+    weights = {"application/json": 0.0, "text/plain": 0.0}
+    for part in accept.split(","):
+        name, _, parameters = part.partition(";")
+        name = name.strip().lower()
+        if name in weights:
+            weights[name] = _weight(parameters)
+    return weights["text/plain"] > weights["application/json"]
+
+
+def _weight(parameters: str) -> float:
+    match = re.search(r"(?:^|;)\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*(?:;|$)", parameters)
+    return float(match[1]) if match else 1.0
+
+
+def refuse(field: str, wanted: str) -> NoReturn:
+    """Refuse a request for one of its fields. `wanted` is understood in any language."""
+    raise RequestRefused("request_invalid", field=field, wanted=wanted)
+
+
+def _member(name: str, value: object, kind: type[EnumT]) -> EnumT:
+    if not isinstance(value, str) or value not in list(kind):
+        refuse(name, _listed(kind))
+    return kind(value)
+
+
+def _listed(kind: type[StrEnum]) -> str:
+    return " | ".join(f'"{member.value}"' for member in kind)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError
+    return values
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError

@@ -1,0 +1,64 @@
+"""Whether the hub lives, whether it can serve, and what it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from zhongkong import __version__
+from zhongkong.core.grants import Grant
+from zhongkong.hub.api.accounts import describe_health
+from zhongkong.hub.api.replies import language_of, reply
+from zhongkong.hub.door import Door
+from zhongkong.hub.health import WELL, health_of_all
+from zhongkong.hub.telemetry import CONTENT_TYPE
+from zhongkong.keeper.knowledge import Knowledge
+
+
+class State:
+    """The routes `/healthz`, `/readyz` and `/metrics`."""
+
+    def __init__(self, known: Knowledge, door: Door, exposition: Callable[[], bytes]) -> None:
+        self._known = known
+        self._door = door
+        self._exposition = exposition
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes."""
+        return [
+            Route("/healthz", self.healthz, methods=["GET"]),
+            Route("/readyz", self.readyz, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+        ]
+
+    async def healthz(self, _request: Request) -> Response:
+        """Answer that the process serves requests, whatever is the matter elsewhere."""
+        return reply({"status": "ok", "version": __version__})
+
+    async def readyz(self, request: Request) -> Response:
+        """Answer which accounts are not well, and why; 503 while the store is away or nothing can be served."""
+        slots = health_of_all(self._known)
+        lang = language_of(request)
+        unwell = [
+            {"appid": one.slot.appid, "kind": one.slot.kind.value, **describe_health(one, lang)}
+            for one in slots
+            if one.state != WELL
+        ]
+        is_ready = not self._known.is_stale and (not slots or any(one.serving for one in slots))
+        body = {
+            "status": "ready" if is_ready else "not_ready",
+            "store": "away" if self._known.is_stale else "ok",
+            "slots": len(slots),
+            "serving": sum(one.serving for one in slots),
+            "unwell": unwell,
+        }
+        return reply(body, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer with the measures, for a key that covers all accounts."""
+        self._door.admit(request, Grant.READ, "")
+        return Response(self._exposition(), media_type=CONTENT_TYPE)

@@ -1,0 +1,177 @@
+"""The HTTP server: sockets, limits, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from zhongkong.core.model import Seconds
+from zhongkong.errors import SettingInvalid
+
+BACKLOG = 2048
+CONNECTIONS_MOST = 10_000
+KEEP_ALIVE = 75
+"""Seconds a quiet connection stays: longer than readers wait between two looks."""
+HEAD_LONGEST = 65_536
+"""Bytes of a request line and its headers, give or take what the machine reads at once."""
+HEAD_WITHIN: Seconds = 20.0
+DRAIN_WITHIN = 15
+"""Seconds that requests under way get at the end: a patient read and a mint's deadline fit in."""
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a limit to how long, and how slowly, the head of a request may come."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._head = 0
+        self._heads = 0
+        self._in_body = False
+        self._late: asyncio.TimerHandle | None = self.loop.call_later(HEAD_WITHIN, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._in_time()
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        """Wait no longer, and go on."""
+        self._in_time()
+        self._heads += 1
+        self._in_body = True
+        self._head = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait for the next head."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came, unless a head grows beyond measure; what comes along with a body's end is not counted."""
+        was_in_body, heads = self._in_body, self._heads
+        super().data_received(data)
+        if was_in_body or self._heads != heads or self.transport.is_closing():
+            return
+        self._head += len(data)
+        if self._head > HEAD_LONGEST:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        elif self._late is None:
+            self._late = self.loop.call_later(HEAD_WITHIN, self.transport.close)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to whoever runs it: its own way ends the process before we have saved."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises: SettingInvalid: the port is taken or forbidden, or the host is none of this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
+    listening.setblocking(False)  # noqa: FBT003 (the socket module's own signature)
+    listening.set_inheritable(True)
+    return listening
+
+
+def _why_not_bound(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "port_taken"
+    return "port_forbidden" if error.errno in (errno.EACCES, errno.EPERM) else "host_not_here"
+
+
+def address_of(listening: socket.socket) -> tuple[str, int]:
+    """Return host and port that a socket listens on: the port is the machine's choice where 0 was asked for."""
+    host, port = listening.getsockname()[:2]
+    return host, port
+
+
+async def serve_http(app: ASGIApp, listening: Sequence[socket.socket], stop: asyncio.Event) -> None:
+    """Serve `app` until `stop` is set; then accept nothing more, finish what is under way, and return.
+
+    The application is told of `stop` by whoever set it, so that long answers end; what then still takes longer than
+    `DRAIN_WITHIN` seconds is cut.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=LimitedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MOST,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=DRAIN_WITHIN,
+        )
+    )
+    serving = asyncio.ensure_future(server.serve(list(listening)))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def stop_on_signals(stop: asyncio.Event, *, once: bool = True) -> AsyncIterator[None]:
+    """Have `stop` set by SIGTERM and SIGINT; with `once`, a second one ends the process as it would without us."""
+    loop = asyncio.get_running_loop()
+    caught = (signal.SIGTERM, signal.SIGINT)
+
+    def let_go() -> None:
+        for one in caught:
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(one)
+
+    def heed() -> None:
+        stop.set()
+        if once:
+            let_go()
+
+    for one in caught:
+        with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead
+            loop.add_signal_handler(one, heed)
+    try:
+        yield
+    finally:
+        let_go()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the event loop: uvloop's where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 (not on every platform)
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

@@ -1,0 +1,180 @@
+"""What the hub counts and measures, for Prometheus. Labels are appids, words of ours and errcodes; never a secret."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.model import Account, Event, Instant, Record, Seconds, Slot
+from zhongkong.core.ports import Changes, Clock, Store
+from zhongkong.errors import StoreError
+from zhongkong.hub.health import WANTS_A_PERSON, health_of_all
+from zhongkong.keeper.knowledge import Knowledge
+from zhongkong.wechat.endpoints import PROBE, STABLE_TOKEN, TOKEN
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""Where workers on one machine share their counts; `hub.workers` sets it before they are begun."""
+
+_MODES = {TOKEN.path: "classic", STABLE_TOKEN.path: "stable"}
+_QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_SLOW = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Telemetry:
+    """Counts and durations of one process, with a registry of their own. Workers on one machine are summed."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self._reads = Counter("zhongkong_reads", "Reads of a credential.", ["outcome"], registry=registry)
+        self._rejects = Counter("zhongkong_rejects", "Reports of a refused credential.", ["outcome"], registry=registry)
+        self._mints = Counter("zhongkong_mints", "Requests for a credential.", ["mode", "outcome"], registry=registry)
+        self._probes = Counter(
+            "zhongkong_probes", "Looks whether a credential is alive.", ["verdict"], registry=registry
+        )
+        self._platform = Histogram(
+            "zhongkong_platform_seconds", "Calls to the platform.", ["endpoint"], buckets=_SLOW, registry=registry
+        )
+        self._store = Histogram(
+            "zhongkong_store_seconds", "Calls to the store.", ["call", "outcome"], buckets=_QUICK, registry=registry
+        )
+        self._requests = Counter("zhongkong_http_requests", "Requests served.", ["status"], registry=registry)
+
+    def read(self, outcome: str) -> None:
+        """Count a read: fresh, not_modified, doubtful, stale, unavailable (no credential) or failed."""
+        self._reads.labels(outcome).inc()
+
+    def rejected(self, outcome: str) -> None:
+        """Count a reject: refreshed, already_newer, still_valid or unavailable."""
+        self._rejects.labels(outcome).inc()
+
+    def served(self, status: int) -> None:
+        """Count a request, by the first digit of its status."""
+        self._requests.labels(f"{status // 100}xx").inc()
+
+    def platform_called(self, path: str, outcome: str, seconds: Seconds) -> None:
+        """Count a call to the platform: what `AiohttpPlatform` tells its observer."""
+        self._platform.labels(path).observe(seconds)
+        if path == PROBE.path:
+            self._probes.labels(outcome).inc()
+        elif path in _MODES:
+            self._mints.labels(_MODES[path], outcome).inc()
+
+    def store_called(self, call: str, outcome: str, seconds: Seconds) -> None:
+        """Count a call to the store: `ok` or `failed`."""
+        self._store.labels(call, outcome).observe(seconds)
+
+    def exposition(self, gauges: Collector) -> bytes:
+        """Return all of it, and what `gauges` measures now, in Prometheus' text format."""
+        registry = self._registry
+        if os.environ.get(MULTIPROCESS_DIR):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # theirs has no annotations
+        now = CollectorRegistry()
+        now.register(gauges)
+        return bytes(generate_latest(registry)) + bytes(generate_latest(now))
+
+
+class Gauges(Collector):
+    """What this replica knows at the moment it is asked."""
+
+    def __init__(self, known: Knowledge, attending: Callable[[], int]) -> None:
+        self._known = known
+        self._attending = attending
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the measures of every slot, and of the replica."""
+        yield from self._slots()
+        yield from self._states()
+        age = GaugeMetricFamily("zhongkong_poll_age_seconds", "Since the store was read the last time.")
+        age.add_metric([], max(0.0, min(self._known.now() - self._known.seen, 1e9)))
+        yield age
+        attending = GaugeMetricFamily("zhongkong_attending", "Slots that are being probed or refreshed here.")
+        attending.add_metric([], self._attending())
+        yield attending
+
+    def _slots(self) -> Iterator[Metric]:
+        labels = ["appid", "kind"]
+        life = GaugeMetricFamily("zhongkong_credential_left_seconds", "What the credential still lives.", labels=labels)
+        generation = GaugeMetricFamily("zhongkong_credential_generation", "Its generation.", labels=labels)
+        now = self._known.now()
+        for slot, record in self._records():
+            generation.add_metric(list(slot), record.generation)
+            if record.credential is not None:
+                life.add_metric(list(slot), max(0.0, record.credential.expires_at - now))
+        yield life
+        yield generation
+
+    def _states(self) -> Iterator[Metric]:
+        labels = ["appid", "kind", "state"]
+        state = GaugeMetricFamily("zhongkong_slot_state", "1 for the state that a slot is in.", labels=labels)
+        alert = GaugeMetricFamily("zhongkong_alert", "1 for a slot that wants a person.", labels=labels)
+        for health in health_of_all(self._known):
+            state.add_metric([*health.slot, health.state], 1)
+            if health.state in WANTS_A_PERSON:
+                alert.add_metric([*health.slot, health.state], 1)
+        yield state
+        yield alert
+
+    def _records(self) -> Iterator[tuple[Slot, Record]]:
+        for slot in list(self._known.slots()):
+            record = self._known.record(slot)
+            if record is not None and not record.removed:
+                yield slot, record
+
+
+class TimedStore:
+    """A `Store` whose calls are timed and counted."""
+
+    def __init__(self, store: Store, clock: Clock, tell: Callable[[str, str, Seconds], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._tell = tell
+
+    async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
+        """Apply the commands."""
+        with _Timed(self._clock, self._tell, "apply"):
+            return await self._store.apply(commands)
+
+    async def load(self, slot: Slot) -> Record:
+        """Return the slot's record."""
+        with _Timed(self._clock, self._tell, "load"):
+            return await self._store.load(slot)
+
+    async def account(self, appid: str) -> Account | None:
+        """Return the account."""
+        with _Timed(self._clock, self._tell, "account"):
+            return await self._store.account(appid)
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Append events."""
+        with _Timed(self._clock, self._tell, "tell"):
+            await self._store.tell(events)
+
+    async def changes(self, after: Instant) -> Changes:
+        """Return what changed."""
+        with _Timed(self._clock, self._tell, "changes"):
+            return await self._store.changes(after)
+
+
+class _Timed:
+    """Tells how long its block took, and whether the store failed in it."""
+
+    def __init__(self, clock: Clock, tell: Callable[[str, str, Seconds], None], call: str) -> None:
+        self._clock = clock
+        self._tell = tell
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._began = self._clock.boot()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        outcome = "ok" if error is None else "failed" if isinstance(error, StoreError) else "given_up"
+        self._tell(self._call, outcome, self._clock.boot() - self._began)
