@@ -1,0 +1,22 @@
+"""What can be set: one table, read from `zhongkong.toml`, then `ZHONGKONG_*`, then flags; the later one wins.
+
+Names and values that are not understood are refused, never passed over.
+"""
+
+from zhongkong.settings.declared import Declaration, read_accounts
+from zhongkong.settings.reading import default_data_dir, find_file, load_settings
+from zhongkong.settings.table import Setting, Settings, table
+from zhongkong.settings.values import Bind, Network
+
+__all__ = [
+    "Bind",
+    "Declaration",
+    "Network",
+    "Setting",
+    "Settings",
+    "default_data_dir",
+    "find_file",
+    "load_settings",
+    "read_accounts",
+    "table",
+]
