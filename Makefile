@@ -1,0 +1,69 @@
+# Everything one does in a clone. Each target sets up .venv/ by itself; the second time that needs no network.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+SECONDS ?= 60
+ARGS ?=
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup check format format-check lint types imports test demo simulate chaos bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY)  ## create .venv/ with the package (editable) and the development tools
+	@echo "── .venv/ is ready"
+
+# Touched last: a setup cut short is taken up again. Made anew whenever what the package needs may have changed.
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: install it, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "── setup: .venv/ with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+check: format-check lint types imports test  ## all that must pass before a commit
+
+format: $(READY)  ## lay out the code, and apply the fixes that lint knows
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+format-check: $(READY)
+	@echo "── layout"
+	@$(BIN)/ruff format --check .
+
+lint: $(READY)
+	@echo "── lint"
+	@$(BIN)/ruff check .
+
+types: $(READY)
+	@echo "── types"
+	@$(BIN)/mypy
+
+imports: $(READY)
+	@echo "── import contracts"
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+test: $(READY)  ## run the tests; ARGS are pytest's
+	@echo "── tests"
+	@$(BIN)/python -m pytest $(ARGS)
+
+demo: $(READY)  ## see it run: sandbox, hub, one account; ARGS="--lang en" and the like
+	@$(BIN)/zhongkong demo $(ARGS)
+
+simulate: $(READY)  ## look for violations of the protocol for SECONDS of machine time
+	@$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(ARGS)
+
+chaos: $(READY)  ## the same with real processes that are killed and stopped, for SECONDS
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
+
+bench: $(READY)  ## measure
+	@for bench in bench/bench_*.py; do echo "── $$bench"; $(BIN)/python $$bench $(ARGS) || exit 1; done
+
+clean:  ## remove .venv/ and what tools left behind
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
