@@ -1,1 +1,1 @@
-"""The simulation: the real keeper against the sandbox's world in virtual time, judged by an oracle that knows the truth."""
+"""The simulation: the real keeper against the sandbox's world, in virtual time, under an oracle's eyes."""

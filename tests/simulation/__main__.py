@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seconds 60`: run seeds on all cores for a while; one line at the end, non-zero if any failed."""
+"""Run seeds on all cores for a while: `python -m tests.simulation --seconds 60`. Exits non-zero if one failed."""
 
 from __future__ import annotations
 

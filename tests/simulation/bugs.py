@@ -18,7 +18,7 @@ from zhongkong.core.change import Change
 from zhongkong.core.command import Step
 from zhongkong.core.issuing import overlap_of
 from zhongkong.core.model import NEVER, Ambiguous, Instant, Record, Retry, Slot, hash_value
-from zhongkong.keeper import keeper, knowledge, refresh
+from zhongkong.keeper import knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat.errcodes import ProbeVerdict
 
@@ -216,7 +216,7 @@ def unsealable_read_as_absent() -> Any:
 def promise_beyond_the_overlap() -> Any:
     """The whole remaining life is announced, although a mint may end it earlier."""
 
-    def promised_until(_record: Record, _ends_former: bool, *, seen: Instant, trust: Instant) -> Instant:
+    def promised_until(_record: Record, *, seen: Instant, trust: Instant) -> Instant:
         return trust
 
     return patched((handing, "promised_until", promised_until))
@@ -239,4 +239,3 @@ BUGS = (
     Bug("cannot-unseal read as absent", unsealable_read_as_absent, ("wrong_seal",)),
     Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), classic=True),
 )
-__all__ = ["BUGS", "Bug", "keeper"]

@@ -176,7 +176,9 @@ class Oracle:
         watched.flights.append(flight)
         self.mints += 1
         self._count(watched, flight)
-        self.note(f"replica {replica.index} asks for {slot.appid[-4:]} ({order.mode}{' forced' if order.force else ''})")
+        self.note(
+            f"replica {replica.index} asks for {slot.appid[-4:]} ({order.mode}{' forced' if order.force else ''})"
+        )
         return flight
 
     def _judge_alone(self, watched: Watched, flight: Flight) -> None:
@@ -214,7 +216,10 @@ class Oracle:
             if watched.forces and here - watched.forces[-1] < FORCE_APART - 1.0 and self._stepped_at < here - 120.0:
                 self.fail("3", f"two forces within {here - watched.forces[-1]:.1f} s for {flight.slot.appid}")
             watched.forces.append(here)
-            if len([one for one in watched.forces if shanghai_day(EPOCH + one) == shanghai_day(EPOCH + here)]) > FORCES_A_DAY:
+            if (
+                len([one for one in watched.forces if shanghai_day(EPOCH + one) == shanghai_day(EPOCH + here)])
+                > FORCES_A_DAY
+            ):
                 self.fail("3", f"more than {FORCES_A_DAY} forces a day for {flight.slot.appid}")
 
     def ip_of(self, flight: object) -> str:
@@ -225,7 +230,9 @@ class Oracle:
     def landed(self, flight: object, body: dict[str, Any]) -> None:
         """A request of ours was answered by the platform: did it end what was promised?"""
         assert isinstance(flight, Flight)
-        self.note(f"lands from replica {flight.replica.index}: {body.get('errcode', 'a token')} for {flight.slot.appid[-4:]}")
+        self.note(
+            f"lands from replica {flight.replica.index}: {body.get('errcode', 'a token')} for {flight.slot.appid[-4:]}"
+        )
         if self._now() > flight.left + DEADLINE + LANDING or flight.replica.disturbed_at >= flight.left:
             self._slots[flight.slot].aside_at = self._now()
             return
@@ -241,7 +248,10 @@ class Oracle:
                 del watched.promised[value]
                 continue
             if issued.dies_at - EPOCH < until - 1e-6 and not self._is_aside(watched, issued.issued_at):
-                self.fail("1", f"a token of {slot.appid} dies {until - issued.dies_at + EPOCH:.1f} s before what was announced")
+                self.fail(
+                    "1",
+                    f"a token of {slot.appid} dies {until - issued.dies_at + EPOCH:.1f} s before what was announced",
+                )
 
     def _is_aside(self, watched: Watched, issued_at: float) -> bool:
         return watched.aside_at >= issued_at - EPOCH - 60.0
@@ -274,7 +284,13 @@ class Oracle:
         self._judge_change(command, before, after, applied.answer)
         if old is not None and (new is None or new.sha256 != old.sha256 or (after.condemned and not before.condemned)):
             watched.gone_at.setdefault(old.sha256, self._now())
-        if old is not None and new is not None and old.sha256 == new.sha256 and before.condemned and not after.condemned:
+        if (
+            old is not None
+            and new is not None
+            and old.sha256 == new.sha256
+            and before.condemned
+            and not after.condemned
+        ):
             watched.gone_at.pop(old.sha256, None)
         if after.suspected and not before.suspected:
             watched.aside_at = self._now()
@@ -289,9 +305,9 @@ class Oracle:
         old = before.credential
         if old is not None and after.credential is None and not after.removed:
             self.fail("4", f"the credential of {slot.appid} was blanked")
-        if after.condemned in ("rejected", "probed") and not before.condemned and old is not None:
-            if self._universe.world.is_alive(old.value, self._universe.now()):
-                self.fail("1", f"a live credential of {slot.appid} was condemned")
+        is_condemned = after.condemned in ("rejected", "probed") and not before.condemned
+        if is_condemned and old is not None and self._universe.world.is_alive(old.value, self._universe.now()):
+            self.fail("1", f"a live credential of {slot.appid} was condemned")
         if after.suspected and not before.suspected and clock - before.escalated_at < 590.0:
             self.fail("3", f"{slot.appid} was replaced unprobed twice within ten minutes")
         if isinstance(answer, Claimed):
@@ -301,7 +317,9 @@ class Oracle:
 
     def _judge_claim(self, command: Command[Any], before: Record, clock: float) -> None:
         if before.retry.next_try_at > clock:
-            self.fail("3", f"{before.slot.appid} was claimed {before.retry.next_try_at - clock:.1f} s before its next try")
+            self.fail(
+                "3", f"{before.slot.appid} was claimed {before.retry.next_try_at - clock:.1f} s before its next try"
+            )
         old = before.credential
         if old is None or before.condemned or before.suspected or before.attempts or not isinstance(command, Claim):
             return
@@ -315,7 +333,9 @@ class Oracle:
         granted = [one for one in mine if one.ends and isinstance(one.outcome, Granted)]
         unexcused = [one for one in granted if not self._is_excused(one)]
         if len(unexcused) > 1:
-            self.fail("2", f"{len(unexcused)} tokens were granted for generation {record.generation} of {record.slot.appid}")
+            self.fail(
+                "2", f"{len(unexcused)} tokens were granted for generation {record.generation} of {record.slot.appid}"
+            )
         for one in mine:
             one.saved = True
         if len(watched.gone_at) > 64:
@@ -339,7 +359,9 @@ class Oracle:
         elif not handed.doubtful:
             until = now + handed.expires_in
             if issued.dies_at - EPOCH < until - 1e-6 and not self._is_aside(watched, issued.issued_at):
-                self.fail("1", f"{slot.appid}: {handed.expires_in} s announced, {issued.dies_at - EPOCH - now:.1f} s are left")
+                self.fail(
+                    "1", f"{slot.appid}: {handed.expires_in} s announced, {issued.dies_at - EPOCH - now:.1f} s are left"
+                )
             watched.promised[handed.value] = max(until, watched.promised.get(handed.value, LONG_AGO))
 
     def _judge_dead(self, replica: Replica, slot: Slot, watched: Watched, handed: Handed) -> None:
@@ -361,11 +383,15 @@ class Oracle:
         if self._stepped_at > died_at - self._universe.plan.expires_in - 600.0:
             return
         if ended_by_us and any(
-            one.replica.disturbed_at >= one.left for one in watched.flights if abs(one.left - died_at) < 2 * 300 + LANDING
+            one.replica.disturbed_at >= one.left
+            for one in watched.flights
+            if abs(one.left - died_at) < 2 * 300 + LANDING
         ):
             return
         why = "of age" if by_age else f"ended by {issued.ended_by}" if issued else "unknown"
-        self.fail("1", f"a token of {slot.appid}, dead for {now - died_at:.1f} s ({why}), was handed out by {replica.index}")
+        self.fail(
+            "1", f"a token of {slot.appid}, dead for {now - died_at:.1f} s ({why}), was handed out by {replica.index}"
+        )
 
     def read_failed(self, replica: Replica, slot: Slot, error: ZhongkongError) -> None:
         """A read ended in an error. Invariant 4, and: a live credential is never withheld."""
@@ -401,7 +427,9 @@ class Oracle:
             issued = self._universe.world.find(value)
             died_at = issued.dies_at - EPOCH if issued is not None else LONG_AGO
             if self._now() - died_at > 300.0 + 30.0 and self._stepped_at < died_at - 7200:
-                self.fail("1", f"a token of {slot.appid}, dead for {self._now() - died_at:.0f} s, was called still valid")
+                self.fail(
+                    "1", f"a token of {slot.appid}, dead for {self._now() - died_at:.0f} s, was called still valid"
+                )
 
     def waits_too_long(self, replica: Replica, waited: float) -> None:
         """A caller was kept longer than his patience. Invariant 4."""
@@ -437,7 +465,9 @@ class Oracle:
 
     def _is_weather(self) -> bool:
         kinds = (*PLATFORM_FAULTS, *STORE_WEATHER)
-        return any(self._universe.is_on(kind) for kind in kinds) or any(not one.is_up for one in self._universe.replicas)
+        return any(self._universe.is_on(kind) for kind in kinds) or any(
+            not one.is_up for one in self._universe.replicas
+        )
 
     def _is_spent(self, record: Record, clock: float) -> bool:
         return record.spent.day == shanghai_day(clock) and record.spent.total >= 40
@@ -450,8 +480,6 @@ class Oracle:
             record = self._universe.store.peek(slot)
             if made != record.generation:
                 self.fail("2", f"{made} tokens were issued for {record.generation} generations of {slot.appid}")
-
-
 
 
 def _name(outcome: Outcome) -> str:

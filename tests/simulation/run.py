@@ -33,8 +33,9 @@ class Tally:
     def __str__(self) -> str:
         rate = self.account_days / self.cpu_seconds if self.cpu_seconds else 0.0
         return (
-            f"{self.runs} worlds, {self.account_days / YEAR:.2f} virtual account-years ({rate:.0f} account-days per CPU "
-            f"second), {self.reads} reads, {self.mints} mints, {self.faults} faults survived, {self.violations} violations"
+            f"{self.runs} worlds, {self.account_days / YEAR:.2f} virtual account-years "
+            f"({rate:.0f} account-days per CPU second), {self.reads} reads, {self.mints} mints, "
+            f"{self.faults} faults survived, {self.violations} violations"
         )
 
 

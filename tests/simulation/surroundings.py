@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.claim import Claim
 from zhongkong.core.command import AnswerT, Applied, Command
-from zhongkong.core.model import DEADLINE, Account, Ambiguous, Event, Instant, Mode, NotSent, Outcome, ProbeVerdict, Record, Slot
+from zhongkong.core.model import (
+    DEADLINE,
+    Account,
+    Ambiguous,
+    Event,
+    Instant,
+    Mode,
+    NotSent,
+    Outcome,
+    ProbeVerdict,
+    Record,
+    Slot,
+)
 from zhongkong.core.ports import Changes, Order
 from zhongkong.core.save import Save
 from zhongkong.errors import StoreUnavailable, WrongSeal

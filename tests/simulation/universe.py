@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Coroutine
 from contextvars import Context, copy_context
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -67,7 +68,7 @@ class Universe:
         self.loop = VirtualLoop(Random(f"order {plan.seed}"))
         self.noise = Random(f"noise {plan.seed}")
         self.context: Context = copy_context()
-        self.world = World(seed=plan.seed)
+        self.world = World(seed=plan.seed, switches=plan.switches)
         self.oracle = Oracle(self)
         self.store = WatchedStore(self)
         self.slots = [Slot(f"wx{index:016x}") for index in range(plan.accounts)]
@@ -262,8 +263,6 @@ class Universe:
 
     async def _patch(self, slot: Slot, *, secret: bool = False, mode: bool = False) -> None:
         """Change the account in the store, as the CLI would."""
-        from dataclasses import replace
-
         account = await self.store.account(slot.appid)
         if account is None:
             return

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from zhongkong.sandbox.switches import Switches
+
 DAY = 86_400.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong at `at` (virtual seconds) for `lasts` seconds. `who` is a replica, `slot` an account."""
+    """One thing that goes wrong at `at` for `lasts` virtual seconds. `who` is a replica, `slot` an account."""
 
     kind: str
     at: float
@@ -52,6 +54,8 @@ class Plan:
     poll_seconds: float
     read_every: float
     faults: tuple[Fault, ...] = field(default=())
+    switches: Switches = Switches()
+    """How the platform's uncertain facts turn out in this world."""
     calm: bool = False
     """Nothing goes wrong but latency: every count is exact."""
     gentle: bool = False
@@ -95,6 +99,7 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
         poll_seconds=poll,
         read_every=every,
         calm=shape == "calm",
+        switches=_draw_switches(random),
     )
     if plan.calm:
         return plan
@@ -104,6 +109,19 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
     count = min(int(rate * days) + 1, 400)
     faults = sorted((_draw_fault(random, plan, wanted) for _ in range(count)), key=lambda fault: fault.at)
     return replace(plan, faults=tuple(faults))
+
+
+def _draw_switches(random: Random) -> Switches:
+    return Switches(
+        classic_third_fetch=random.choice(("kills_oldest", "kills_oldest", "all_overlap")),
+        classic_minute_quota=random.choice((100, 10)),
+        minute_quota_errcode=random.choice((45011, 45009)),
+        force_over_quota=random.choice(("current", "45009")),
+        revoked_stable=random.choice(("new", "same")),
+        reset_ends_tokens=random.choice((True, False)),
+        replaced_token=random.choice(("40001", "42001")),
+        unknown_token=random.choice(("40001", "40014")),
+    )
 
 
 def _short_outages(random: Random, plan: Plan) -> Iterator[Fault]:

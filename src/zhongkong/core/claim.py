@@ -15,12 +15,11 @@ from zhongkong.core.model import (
     Attempt,
     Instant,
     Lease,
-    Mode,
     Record,
     Slot,
     Trouble,
 )
-from zhongkong.core.retry import Cause, budget_allows, contest_allows, spend
+from zhongkong.core.retry import Asking, budget_allows, contest_allows, spend
 from zhongkong.core.rounds import hold_end, needs_mint
 from zhongkong.core.strangers import is_contested
 
@@ -91,16 +90,13 @@ class Claim:
             return Step(record, Faster())
         if record.lease is not None and record.lease.holds(now):
             return Step(record, Held(record.lease.until))
-        mode = mode_now(self.account, record, now)
-        forced = ISSUING[mode].announces_rest and (record.insist or self.force)
-        cause = self._cause(record, now)
-        until, trouble = self._wait(record, mode, cause, forced, now)
+        asking = self._asking(record, now)
+        until, trouble = self._wait(record, asking, now)
         if until > now:
             return Step(record, NotYet(until, trouble))
-        ends = forced or ISSUING[mode].ends_former
-        if ends and is_unanswered(record):
+        if asking.ends and is_unanswered(record):
             return Step(record, ProbeFirst())
-        after = self._take(record, Attempt(self.fence, now, mode, ends), cause, now)
+        after = self._take(record, asking, now)
         return Step(after, _claimed(after, self.fence))
 
     def _is_needed(self, record: Record, now: Instant) -> bool:
@@ -110,45 +106,51 @@ class Claim:
             return False
         return needs_mint(record, now)
 
-    def _cause(self, record: Record, now: Instant) -> Cause:
+    def _asking(self, record: Record, now: Instant) -> Asking:
         """A mint that would not be due but for a reject is the reject's, whoever claims it."""
-        own = record.credential is None or now >= record.refresh_at
-        return Cause(reject=not own and (record.suspected or record.condemned == "rejected"), force=self.force)
+        mode = mode_now(self.account, record, now)
+        is_due = record.credential is None or now >= record.refresh_at
+        return Asking(
+            mode=mode,
+            forced=ISSUING[mode].announces_rest and (record.insist or self.force),
+            for_reject=not is_due and (record.suspected or record.condemned == "rejected"),
+            for_key=self.force,
+        )
 
-    def _wait(self, record: Record, mode: Mode, cause: Cause, forced: bool, now: Instant) -> tuple[Instant, Trouble | None]:
+    def _wait(self, record: Record, asking: Asking, now: Instant) -> tuple[Instant, Trouble | None]:
         life = record.credential.life if record.credential else record.longest
-        budget = daily_budget(self.account, mode, life)
+        budget = daily_budget(self.account, asking.mode, life)
         waits = (
             (record.retry.next_try_at, record.retry.trouble),
-            (budget_allows(record, budget, cause, forced, now), Trouble("budget")),
-            (contest_allows(record, mode, cause, now), Trouble("contested")),
-            (self._rhythm(record, mode, forced, now), None),
+            (budget_allows(record, budget, asking, now), Trouble("budget")),
+            (contest_allows(record, asking, now), Trouble("contested")),
+            (self._rhythm(record, asking, now), None),
         )
         return max(waits, key=lambda wait: wait[0])
 
-    def _rhythm(self, record: Record, mode: Mode, forced: bool, now: Instant) -> Instant:
+    def _rhythm(self, record: Record, asking: Asking, now: Instant) -> Instant:
         """Return when the rhythm allows a mint; a credential dead by proof or by age waits for nobody."""
         credential = record.credential
         if credential is None or judge_freshness(record, now) is Freshness.DEAD:
             return NEVER
         until = NEVER
-        if forced or ISSUING[mode].ends_former:
+        if asking.ends:
             until = max(hold_end(record), credential.since + 0.3 * overlap_of(credential.life))
         if self.in_round:
             until = max(until, credential.since + min(60.0, credential.life / 10))
         return until if credential.since <= now else NEVER
 
-    def _take(self, record: Record, attempt: Attempt, cause: Cause, now: Instant) -> Record:
+    def _take(self, record: Record, asking: Asking, now: Instant) -> Record:
         contest = record.contest
-        if cause.reject and is_contested(record, now):
+        if asking.for_reject and is_contested(record, now):
             contest = contest._replace(tries=contest.tries + 1, last_mint=now)
-        forced = attempt.ends and ISSUING[attempt.mode].announces_rest
+        attempt = Attempt(self.fence, now, asking.mode, asking.ends)
         return replace(
             record,
-            lease=Lease(attempt.fence, now + LEASE),
+            lease=Lease(self.fence, now + LEASE),
             attempts=(*(open_one for open_one in record.attempts if open_one.ends), attempt),
-            spent=spend(record, cause, forced, now),
-            last_force=now if forced else record.last_force,
+            spent=spend(record, asking, now),
+            last_force=now if asking.forced else record.last_force,
             contest=contest,
         )
 

@@ -16,19 +16,19 @@ AnswerT = TypeVar("AnswerT")
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 
 
-class Step(NamedTuple, Generic[AnswerT]):
+class Step(NamedTuple, Generic[AnswerT_co]):
     """What a command decides: the record after (the same object if unchanged), the answer, what to remember."""
 
     record: Record
-    answer: AnswerT
+    answer: AnswerT_co
     events: tuple[Event, ...] = ()
 
 
-class Applied(NamedTuple, Generic[AnswerT]):
+class Applied(NamedTuple, Generic[AnswerT_co]):
     """What a store returns for a command: the record as it stands now, the answer, and the store's time."""
 
     record: Record
-    answer: AnswerT
+    answer: AnswerT_co
     now: Instant
 
 

@@ -80,15 +80,16 @@ def judge_freshness(record: Record, now: Instant, trust: Instant | None = None) 
     return Freshness.FRESH
 
 
-def promised_until(record: Record, ends_former: bool, *, seen: Instant, trust: Instant) -> Instant:
+def promised_until(record: Record, *, seen: Instant, trust: Instant) -> Instant:
     """Return until when a reader may use the credential without looking again.
 
     Where a mint ends the former credential, nobody mints before `refresh_at`, and a mint that we had not seen at
     `seen`, the last answered poll, leaves an overlap's time from there.
     """
-    if record.credential is None or not ends_former:
+    credential = record.credential
+    if credential is None or not ISSUING[credential.mode].ends_former:
         return trust
-    return min(trust, max(record.refresh_at, seen) + overlap_of(record.credential.life))
+    return min(trust, max(record.refresh_at, seen) + overlap_of(credential.life))
 
 
 def closes_at(attempt: Attempt, life: Seconds) -> Instant:

@@ -69,7 +69,7 @@ class Key:
         return self.expires_at is not None and now >= self.expires_at
 
 
-def create_key(  # noqa: PLR0913 (what a key holds)
+def create_key(
     random: Random,
     now: Instant,
     *,

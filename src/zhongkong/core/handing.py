@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from zhongkong.core.freshness import Freshness, promised_until
-from zhongkong.core.issuing import ISSUING, overlap_of
+from zhongkong.core.issuing import overlap_of
 from zhongkong.core.model import Instant, Kind, Record, Seconds, spread
 
 REFRESH_IN_LONGEST: Seconds = 60.0
@@ -37,7 +37,9 @@ class Handed:
         return f'W/"{self.generation}.{digest[:8]}"'
 
 
-def hand_out(record: Record, freshness: Freshness, now: Instant, *, seen: Instant, trust: Instant, stale: bool) -> Handed:
+def hand_out(
+    record: Record, freshness: Freshness, now: Instant, *, seen: Instant, trust: Instant, stale: bool
+) -> Handed:
     """Return what a caller gets of a record whose credential is not dead.
 
     `seen` is the store's time of the last answered poll, `trust` what is left to trust after all that is known.
@@ -46,7 +48,7 @@ def hand_out(record: Record, freshness: Freshness, now: Instant, *, seen: Instan
     assert credential is not None  # noqa: S101 (narrows a type: a dead slot hands nothing out)
     doubtful = freshness is Freshness.DOUBTFUL
     overlap = overlap_of(credential.life)
-    promise = now if doubtful else promised_until(record, ISSUING[credential.mode].ends_former, seen=seen, trust=trust)
+    promise = now if doubtful else promised_until(record, seen=seen, trust=trust)
     longest = max(1.0, min(REFRESH_IN_LONGEST, overlap / 4) * (1 - 0.1 * spread(record.slot)))
     return Handed(
         appid=record.slot.appid,

@@ -264,7 +264,7 @@ Outcome: TypeAlias = Granted | Refused | NotSent | Ambiguous
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something worth remembering about a slot. `values` never hold a secret; texts come from the catalogue by `code`."""
+    """Something worth remembering. `values` never hold a secret; the catalogue has a text for every `code`."""
 
     code: str
     appid: str

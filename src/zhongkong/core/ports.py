@@ -1,4 +1,4 @@
-"""What the keeper needs of the outside world. Their docstrings are law; `zhongkong.testing` has the suites that prove it."""
+"""What the keeper needs of the outside world. Docstrings are law here; `zhongkong.testing` proves the engines."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from zhongkong.core.issuing import ISSUING
 from zhongkong.core.model import (
     Ambiguous,
     Instant,
@@ -27,7 +28,7 @@ QUOTA_WAITS: tuple[Seconds, ...] = (60.0, 300.0, 900.0)
 """45009 is seen as a minute limit too, so the first wait is short."""
 TRANSIENT_LONGEST: Seconds = 60.0
 FORCE_APART: Seconds = 35.0
-"""The platform refuses to rotate within 30 s of the last force, and says nothing of it. Source: 获取稳定版接口调用凭据."""
+"""Within 30 s of the last force the platform does not rotate, and does not say so. Source: 获取稳定版接口调用凭据."""
 FORCES_A_DAY = 20
 FORCES_A_DAY_BY_REJECT = 10
 CONTEST_STEPS: tuple[Seconds, ...] = (60.0, 120.0, 240.0, 480.0, 960.0, 1800.0)
@@ -46,7 +47,7 @@ def next_midnight(now: Instant) -> Instant:
 def retry_after(
     retry: Retry, failed: Refused | NotSent | Ambiguous, *, now: Instant, trust: Instant, dice: float
 ) -> Retry:
-    """Return the wait that follows a failed mint. `dice` in [0, 1) is the jitter, `trust` what remains of the old one."""
+    """Return the wait that follows a failed mint: `dice` in [0, 1) is its jitter, `trust` the old one's end."""
     tries = retry.tries + 1
     if isinstance(failed, Refused):
         trouble = _trouble_of(failed)
@@ -68,31 +69,40 @@ def _trouble_of(refused: Refused) -> Trouble:
     return Trouble(state, refused.errcode, refused.errmsg, refused.rid or "")
 
 
-class Cause(NamedTuple):
-    """What makes a mint necessary, for the budget: rejects and forces may spend only a part of a day."""
+class Asking(NamedTuple):
+    """How a mint would be asked, and what makes it necessary: rejects and keys may spend only a part of a day."""
 
-    reject: bool = False
-    force: bool = False
+    mode: Mode
+    forced: bool = False
+    """`force_refresh` of the stable mode."""
+    for_reject: bool = False
+    for_key: bool = False
+    """Somebody whose key may force wants it, refused or not."""
+
+    @property
+    def ends(self) -> bool:
+        """Say whether it may end the credential in use."""
+        return self.forced or ISSUING[self.mode].ends_former
 
 
-def budget_allows(record: Record, budget: int, cause: Cause, forced: bool, now: Instant) -> Instant:
+def budget_allows(record: Record, budget: int, asking: Asking, now: Instant) -> Instant:
     """Return when the day's budget allows this departure: `now` or earlier if it does, else a later instant.
 
-    Rejects and forces take at most half, and never the last `2 * hours left + 4` of the day, which the rounds need.
+    Rejects and keys take at most half, and never the last `2 * hours left + 4` of the day, which the rounds need.
     """
     spent = spent_today(record, now)
     midnight = next_midnight(now)
     if spent.total >= budget:
         return midnight
-    if cause.reject or cause.force:
+    if asking.for_reject or asking.for_key:
         reserve = 2 * ((midnight - now) / 3600) + 4
         if spent.rejects >= budget // 2 or spent.total >= budget - reserve:
             return midnight
-    if forced:
-        if spent.forces >= FORCES_A_DAY or (not cause.force and spent.forces_by_reject >= FORCES_A_DAY_BY_REJECT):
-            return midnight
-        return max(now, record.last_force + FORCE_APART) if record.last_force <= now else now + FORCE_APART
-    return now
+    if not asking.forced:
+        return now
+    if spent.forces >= FORCES_A_DAY or (not asking.for_key and spent.forces_by_reject >= FORCES_A_DAY_BY_REJECT):
+        return midnight
+    return max(now, record.last_force + FORCE_APART) if record.last_force <= now else now + FORCE_APART
 
 
 def spent_today(record: Record, now: Instant) -> Spent:
@@ -101,22 +111,21 @@ def spent_today(record: Record, now: Instant) -> Spent:
     return record.spent if record.spent.day == today else Spent(day=today)
 
 
-def spend(record: Record, cause: Cause, forced: bool, now: Instant) -> Spent:
+def spend(record: Record, asking: Asking, now: Instant) -> Spent:
     """Return the day's count with one more departure in it."""
     spent = spent_today(record, now)
-    by_reject = cause.reject or cause.force
     return Spent(
         spent.day,
         spent.total + 1,
-        spent.rejects + by_reject,
-        spent.forces + forced,
-        spent.forces_by_reject + (forced and not cause.force),
+        spent.rejects + (asking.for_reject or asking.for_key),
+        spent.forces + asking.forced,
+        spent.forces_by_reject + (asking.forced and not asking.for_key),
     )
 
 
-def contest_allows(record: Record, mode: Mode, cause: Cause, now: Instant) -> Instant:
+def contest_allows(record: Record, asking: Asking, now: Instant) -> Instant:
     """Return when a mint for a reject may leave while a stranger ends our classic tokens: 1, 2, 4 … 30 min apart."""
-    if mode is not Mode.CLASSIC or not cause.reject or not is_contested(record, now):
+    if asking.mode is not Mode.CLASSIC or not asking.for_reject or not is_contested(record, now):
         return now
     contest = record.contest
     if contest.tries == 0 or contest.last_mint > now:

@@ -108,16 +108,14 @@ class Keeper:
     # --- for callers
 
     def peek(self, slot: Slot) -> Handed | None:
-        """Return the credential if it can be handed out this instant, else None; begins what is due behind it."""
+        """Return the credential if it can be handed out this instant, else None. What is due the rounds renew."""
         record = self.known.record(slot)
         if record is None:
             return None
         freshness = self.known.freshness(record)
-        if freshness is Freshness.DUE:
-            self._begin(slot, record.generation)
-        elif freshness is Freshness.DOUBTFUL and not is_vouched(record, self.known.now()):
+        if freshness is Freshness.DEAD:
             return None
-        elif freshness is Freshness.DEAD:
+        if freshness is Freshness.DOUBTFUL and not is_vouched(record, self.known.now()):
             return None
         return self.known.hand_out(record, freshness)
 
@@ -141,7 +139,14 @@ class Keeper:
         return self._hand_out(slot, error)
 
     async def reject(
-        self, slot: Slot, caller: str, *, value: str = "", sha256: str = "", generation: int = 0, patience: Seconds = PATIENCE
+        self,
+        slot: Slot,
+        caller: str,
+        *,
+        value: str = "",
+        sha256: str = "",
+        generation: int = 0,
+        patience: Seconds = PATIENCE,
     ) -> Rejected:
         """Say what became of a credential that a caller saw refused, and return the one to use now.
 
@@ -178,10 +183,10 @@ class Keeper:
         outcome = RejectOutcome.REFRESHED if after.generation > record.generation else RejectOutcome.STILL_VALID
         return Rejected(outcome, self._hand_out(slot, None))
 
-    async def changed(self, slot: Slot, handed: Handed, timeout: Seconds) -> Handed:
-        """Return the credential once it is another one than `handed`, or less of it holds; as it is after `timeout`."""
+    async def changed(self, slot: Slot, handed: Handed, patience: Seconds) -> Handed:
+        """Return the credential when it is another one than `handed`, or less of it holds, or `patience` is over."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(patience):
                 while True:
                     now = self.peek(slot)
                     if now is not None and _is_news(handed, now):
@@ -255,19 +260,18 @@ class Keeper:
 
         Who joined and got no later generation than he named begins again, once.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + patience
-        joined = slot in self._attending
-        for _ in range(2 if joined else 1):
+        until = asyncio.get_running_loop().time() + patience
+        may_begin_again = slot in self._attending
+        while True:
             task = self._begin(slot, beyond)
-            done, _pending = await asyncio.wait([task], timeout=until - loop.time())
-            if not done:
+            await asyncio.wait([task], timeout=until - asyncio.get_running_loop().time())
+            if not task.done():
                 return None
             result = task.result()
-            if result.record is not None and (result.record.generation > beyond or not joined):
-                return None
-            joined = False
-        return result.error
+            is_enough = result.record is not None and result.record.generation > beyond
+            if is_enough or not may_begin_again:
+                return result.error
+            may_begin_again = False
 
     def _begin(self, slot: Slot, beyond: int, *, in_round: bool = False) -> asyncio.Task[_Done]:
         task = self._attending.get(slot)
@@ -357,7 +361,7 @@ class Keeper:
             action, look_again_at = plan(record, now)
             self._look(slot, look_again_at)
             if action is not Action.REST:
-                self._begin(slot, record.generation, in_round=True)
+                _ = self._begin(slot, record.generation, in_round=True)
 
     def _look_now(self, slot: Slot) -> None:
         self._look(slot, self.known.now())

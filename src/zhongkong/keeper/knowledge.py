@@ -87,7 +87,9 @@ class Knowledge:
         `asked_at` and `answered_at` are on our boot-time clock.
         """
         stepped_back = self._reckon(changes.now, asked_at, answered_at)
-        restamps = [Restamp(slot, one.version, stepped_back) for slot, one in self._records.items()] if stepped_back else []
+        restamps = (
+            [Restamp(slot, one.version, stepped_back) for slot, one in self._records.items()] if stepped_back else []
+        )
         self._last_contact = asked_at
         self.seen = changes.now
         self.incarnation = changes.incarnation

@@ -78,21 +78,20 @@ class Refresher:
         while True:
             account = await self._account_of(slot)
             await self._break_silence(slot, account, wait=not in_round)
-            fence = self._make_fence()
             asked_at = self._clock.boot()
-            record, answer, now = await self._claim(Claim(slot, account, fence, beyond, in_round, force))
+            claim = Claim(slot, account, self._make_fence(), beyond, in_round, force)
+            record, answer, now = await self._claim(claim)
             match answer:
                 case Claimed():
-                    again = await self._mint_and_save(record, answer, account, asked_at)
-                    if again is not None:
-                        return again
+                    saved = await self._mint_and_save(record, answer, account, asked_at)
+                    if saved is not None:
+                        return saved
                 case Faster():
                     return record
                 case NotYet(until, trouble):
                     raise unavailable(slot, trouble, until - now)
                 case ProbeFirst():
-                    if await self.probe(slot, "probed", wait=not in_round) is ProbeVerdict.UNKNOWN:
-                        raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
+                    await self._ping(slot, wait=not in_round)
                 case Held() if in_round:
                     return record
                 case Held():
@@ -115,7 +114,9 @@ class Refresher:
                 raise
             return self._known.pretend(claim)
 
-    async def _mint_and_save(self, record: Record, claimed: Claimed, account: Account, asked_at: Seconds) -> Record | None:
+    async def _mint_and_save(
+        self, record: Record, claimed: Claimed, account: Account, asked_at: Seconds
+    ) -> Record | None:
         """Mint under the claim and save; return the record, or None to begin again."""
         slot, fence = record.slot, claimed.attempt.fence
         if self._clock.boot() + DEADLINE > asked_at + LEASE:
@@ -183,6 +184,10 @@ class Refresher:
             return
         if not ISSUING[mode_now(account, record, self._known.now())].ends_former:
             return
+        await self._ping(slot, wait=wait)
+
+    async def _ping(self, slot: Slot, *, wait: bool) -> None:
+        """Return when a silent platform answered a probe. Raises: CredentialUnavailable: it is silent still."""
         if await self.probe(slot, "probed", wait=wait) is ProbeVerdict.UNKNOWN:
             raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
 

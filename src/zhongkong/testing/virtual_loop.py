@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from itertools import count
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Process:
@@ -67,7 +68,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._now
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Run `callback` at this instant, after or before whatever else is ready."""
         handle = asyncio.Handle(callback, args, self, context)
@@ -77,13 +78,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     call_soon_threadsafe = call_soon
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run `callback` in `delay` seconds."""
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Run `callback` at `when`; timers of one instant fire in the seed's order."""
         timer = asyncio.TimerHandle(when, callback, args, self, context)
@@ -96,14 +97,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # --- running
 
-    def run_until_complete(self, future: Coroutine[Any, Any, T] | asyncio.Future[T] | Generator[Any, Any, T]) -> T:  # type: ignore[override]
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
         """Run until `future` is done and return its result.
 
         Raises: Stuck: it can never be done.
         """
-        task = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type,type-var]
+        task = asyncio.ensure_future(future, loop=self)  # type: ignore[arg-type]  # a generator is awaitable to asyncio
         self._run(task.done)
-        return task.result()  # type: ignore[no-any-return]
+        return task.result()
 
     def run_forever(self) -> None:
         """Run until `stop`."""
@@ -137,7 +138,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             handle = ready.pop()
         else:
             handle = ready.pop(0)
-        if handle._cancelled:  # type: ignore[attr-defined]  # noqa: SLF001
+        if handle._cancelled:  # noqa: SLF001
             return
         process = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001
         if process is not None and (process.dead or process.stopped):
@@ -192,7 +193,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # --- what asyncio asks of a loop
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:  # type: ignore[override]
+    def create_task(
+        self,
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
         """Begin a task."""
         return asyncio.Task(coro, loop=self, name=name, context=context)
 

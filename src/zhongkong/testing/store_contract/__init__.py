@@ -6,7 +6,7 @@ Whoever writes an engine subclasses `StoreContract` and gives it a pytest fixtur
         @pytest.fixture
         def harness(self, tmp_path): return MyHarness(tmp_path)
 
-`pytest.register_assert_rewrite("zhongkong.testing.store_contract")` in a conftest.py makes failures tell what was found.
+`pytest.register_assert_rewrite("zhongkong.testing.store_contract")` in a conftest.py makes failures tell what they saw.
 """
 
 from __future__ import annotations
