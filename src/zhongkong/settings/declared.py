@@ -87,7 +87,7 @@ def _build_account(
     kind: str,
     mode: str = Mode.STABLE,
     on_contest: str = Mode.STABLE,
-    **others: Any,  # noqa: ANN401 (the fields of an account, read by `_READS`)
+    **others: Any,
 ) -> Account:
     return Account(
         appid,
