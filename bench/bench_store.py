@@ -48,7 +48,7 @@ async def measure(directory: Path, seconds: float, concurrency: int) -> float:
     """Return refreshes per second of so many coroutines."""
     lives = itertools.count()
     path = directory / f"bench-{concurrency}.db"
-    store = await open_sqlite(path, FileSeal(directory / "seal"), wall=lambda: 1.8e9 + LIFE * next(lives))
+    store = await open_sqlite(path, FileSeal(directory / "seal"), lambda: 1.8e9 + LIFE * next(lives))
     accounts = [
         await store.put_account(Account(f"wx{number:016x}", AccountKind.OFFICIAL, Secret("s" * 32), Mode.CLASSIC))
         for number in range(concurrency)
@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=chosen.directory) as directory:
         for concurrency in chosen.concurrency:
             rate = asyncio.run(measure(Path(directory), chosen.seconds, concurrency))
-            print(f"concurrency {concurrency:4d}: {rate:8.0f} refreshes/s = {2 * rate:8.0f} commands/s")  # noqa: T201
+            print(f"concurrency {concurrency:4d}: {rate:8.0f} refreshes/s = {2 * rate:8.0f} commands/s")
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
 

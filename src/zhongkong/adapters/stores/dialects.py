@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
 from zhongkong.adapters.stores.place import FileSystemOf, has_room, judge_place, judge_rights, owner_of
+from zhongkong.adapters.stores.rows import RowUnreadable
 from zhongkong.core.model import Instant, Seconds, Slot
 from zhongkong.errors import StoreError, StoreRefused, StoreUnavailable
 
@@ -118,25 +119,35 @@ class Sqlite:
     def translate(self, error: Exception) -> Exception:
         """Return the error of the tree, with the one that it came from as its cause."""
         cause = error.orig if isinstance(error, DBAPIError) else error
-        if not isinstance(cause, sqlite3.Error):
+        if isinstance(cause, RowUnreadable):
+            told: StoreError = self._damaged()
+        elif isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.ProgrammingError):
+            told = self._told(getattr(cause, "sqlite_errorname", ""))
+        else:
             return error
-        told = self._told(getattr(cause, "sqlite_errorname", ""), str(cause))
         told.__cause__ = error
         return told
 
-    def _told(self, name: str, why: str) -> StoreError:
-        """Say what SQLite's result code means here; an I/O error on a full disk is a full disk."""
+    def _told(self, name: str) -> StoreError:
+        """Say what a result code means here; an I/O error on a full disk is a full disk.
+
+        SQLite's own words are not repeated: they may quote what is stored. It gives an error without a code where it
+        finds text that is none.
+        """
         path = str(self._path)
         primary = "_".join(name.split("_")[:2])
         if primary in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             return StoreUnavailable("store_locked", path=path)
         if primary == "SQLITE_FULL" or (primary == "SQLITE_IOERR" and not has_room(self._path)):
             return StoreUnavailable("store_full", path=path)
-        if primary in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
-            return StoreRefused("store_damaged", path=path, owner=owner_of(self._path))
+        if primary in ("SQLITE_CORRUPT", "SQLITE_NOTADB", ""):
+            return self._damaged()
         if primary in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"):
-            return self._barred(why)
-        return StoreUnavailable("store_failing", path=path, why=why)
+            return self._barred(name)
+        return StoreUnavailable("store_failing", path=path, why=name)
+
+    def _damaged(self) -> StoreRefused:
+        return StoreRefused("store_damaged", path=str(self._path), owner=owner_of(self._path))
 
     def _barred(self, why: str) -> StoreError:
         try:

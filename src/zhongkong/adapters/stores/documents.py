@@ -91,7 +91,7 @@ def _reader(hint: Any) -> Convert | None:  # noqa: ANN401 (a type expression)
     if of == _NETWORK:
         return ip_network
     if issubclass(of, Enum):
-        return lambda held: of(held)
+        return lambda held: of(held)  # noqa: PLW0108 (a class is no Convert to mypy)
     return None if issubclass(of, (str, int, float)) else lambda held: from_document(of, held)
 
 

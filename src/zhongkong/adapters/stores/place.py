@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from getpass import getuser
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +19,12 @@ NETWORK_FILE_SYSTEMS = frozenset({
     "smb3", "smbfs",
 })  # fmt: skip
 """Where a lock of one machine is not seen on the others, or the memory that SQLite's readers share is not shared."""
+
+ROOM = 65_536
+"""Bytes. With less, an I/O error is taken for a full disk."""
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+"""How the list of mounts writes a space in a name."""
 
 
 def file_system_of(path: Path) -> str:
@@ -33,7 +41,7 @@ def find_mount(path: Path, mounts: list[str]) -> str:
     found, length = "", -1
     for mount in mounts:
         _, point, kind, *_ = mount.split(" ")
-        where = Path(point.encode("latin-1", "surrogateescape").decode("unicode_escape", "surrogateescape"))
+        where = Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), point))
         if len(where.parts) >= length and path.is_relative_to(where):
             found, length = kind, len(where.parts)
     return found
@@ -45,6 +53,9 @@ def judge_place(path: Path, file_system_of: FileSystemOf) -> None:
     Raises: StoreRefused: it cannot; the error names the file or directory, whose it is, and what to do.
     """
     directory = path.parent
+    for above in (*reversed(directory.parents), directory):
+        if above.is_dir() and not os.access(above, os.X_OK):
+            raise _refuse_directory(path, above)
     if not directory.is_dir():
         raise StoreRefused("store_directory_missing", path=str(path), directory=str(directory))
     if path.exists() and not path.is_file():
@@ -63,13 +74,16 @@ def judge_rights(path: Path) -> None:
     directory = path.parent
     if _is_mounted_read_only(directory):
         raise StoreRefused("store_mounted_read_only", path=str(path))
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        raise StoreRefused("store_read_only", path=str(path), owner=owner_of(path), user=_name_of(_user()))
+    if os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK):
+        raise StoreRefused("store_read_only", path=str(path), owner=owner_of(path), user=_user())
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        owner, user = owner_of(directory), _name_of(_user())
-        raise StoreRefused(
-            "store_directory_read_only", path=str(path), directory=str(directory), owner=owner, user=user
-        )
+        raise _refuse_directory(path, directory)
+
+
+def _refuse_directory(path: Path, directory: Path) -> StoreRefused:
+    return StoreRefused(
+        "store_directory_read_only", path=str(path), directory=str(directory), owner=owner_of(directory), user=_user()
+    )
 
 
 def owner_of(path: Path) -> str:
@@ -86,7 +100,7 @@ def has_room(path: Path) -> bool:
         free = os.statvfs(path.parent)
     except (AttributeError, OSError):
         return True
-    return free.f_bavail * free.f_frsize >= 65_536
+    return free.f_bavail * free.f_frsize >= ROOM
 
 
 def _is_mounted_read_only(directory: Path) -> bool:
@@ -96,8 +110,8 @@ def _is_mounted_read_only(directory: Path) -> bool:
         return False
 
 
-def _user() -> int:
-    return os.geteuid() if hasattr(os, "geteuid") else 0
+def _user() -> str:
+    return _name_of(os.geteuid()) if hasattr(os, "geteuid") else getuser()
 
 
 def _name_of(uid: int) -> str:

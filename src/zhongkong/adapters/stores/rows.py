@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row
@@ -15,6 +17,10 @@ from zhongkong.core.ports import KeptEvent, Seal
 Columns: TypeAlias = dict[str, Any]
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class RowUnreadable(Exception):
+    """A row does not hold what was once written to it."""
 
 
 class Rows:
@@ -37,16 +43,18 @@ class Rows:
     def read_record(self, row: Row[Any]) -> Record:
         """Return the record in `row`.
 
-        Raises: WrongSeal: its value cannot be unsealed.
+        Raises: WrongSeal: its value cannot be unsealed. RowUnreadable: it is damaged.
         """
         slot = Slot(row.appid, Kind(row.kind))
         known = self._records.get(slot)
         if known is not None and known.version == row.version and known.changed_at == row.changed_at:
             return known
-        document = json.loads(row.document)
-        if row.value is not None:
-            document["credential"]["value"] = self._seal.open(row.value, slot.appid)
-        record = from_document(Record, document, slot=slot, version=row.version, changed_at=row.changed_at)
+        value = None if row.value is None else self._seal.open(row.value, slot.appid)
+        with _expecting():
+            document = json.loads(row.document)
+            if value is not None:
+                document["credential"]["value"] = value
+            record = from_document(Record, document, slot=slot, version=row.version, changed_at=row.changed_at)
         self._records[slot] = record
         return record
 
@@ -69,13 +77,14 @@ class Rows:
     def read_account(self, row: Row[Any]) -> Account:
         """Return the account in `row`; a secret sealed anew is another row, because of its nonce.
 
-        Raises: WrongSeal: its secret cannot be unsealed.
+        Raises: WrongSeal: its secret cannot be unsealed. RowUnreadable: it is damaged.
         """
         sealed, known = self._accounts.get(row.appid, (b"", None))
         if known is not None and sealed == row.secret:
             return known
         secret = Secret(self._seal.open(row.secret, row.appid))
-        account = from_document(Account, json.loads(row.document), appid=row.appid, secret=secret)
+        with _expecting():
+            account = from_document(Account, json.loads(row.document), appid=row.appid, secret=secret)
         self._accounts[row.appid] = (row.secret, account)
         return account
 
@@ -95,7 +104,8 @@ class Rows:
 
 def read_key(row: Row[Any]) -> Key:
     """Return the key in `row`."""
-    return from_document(Key, json.loads(row.document), id=row.id, last_used_at=row.last_used_at)
+    with _expecting():
+        return from_document(Key, json.loads(row.document), id=row.id, last_used_at=row.last_used_at)
 
 
 def write_key(key: Key) -> Columns:
@@ -105,9 +115,19 @@ def write_key(key: Key) -> Columns:
 
 def read_event(row: Row[Any]) -> KeptEvent:
     """Return the event in `row`."""
-    return KeptEvent(row.id, row.at, Event(row.code, row.appid, json.loads(row.document)))
+    with _expecting():
+        return KeptEvent(row.id, row.at, Event(row.code, row.appid, json.loads(row.document)))
 
 
 def write_event(event: Event, now: Instant) -> Columns:
     """Return the columns of `event`, told at `now`."""
     return {"at": now, "appid": event.appid, "code": event.code, "document": _to_json(event.values)}
+
+
+@contextmanager
+def _expecting() -> Iterator[None]:
+    """Turn what goes wrong with a damaged document into the error that says so."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise RowUnreadable from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -35,15 +34,15 @@ PATIENCE: Seconds = 5.0
 async def open_sqlite(
     path: Path,
     seal: Seal,
-    prefix: str = "zhongkong_",
+    wall: Callable[[], Instant],
     *,
-    wall: Callable[[], Instant] = time.time,
+    prefix: str = "zhongkong_",
     patience: Seconds = PATIENCE,
     file_system_of: FileSystemOf = file_system_of,
 ) -> SqlStore:
     """Return the store in the file `path`, brought to this program's schema; an absent file becomes an empty store.
 
-    Several processes on one file are replicas of each other. `wall` is the store's clock: the machine's, but for tests.
+    Several processes on one file are replicas of each other. `wall` is the store's clock: the machine's.
     Raises: StoreRefused: a person must act, and the error says on what. StoreUnavailable: locked, or the disk is full.
     WrongSeal: what is stored was sealed with another seal.
     """

@@ -20,8 +20,8 @@ from zhongkong.errors import StoreUnavailable
 AnswerT = TypeVar("AnswerT")
 GroundT = TypeVar("GroundT")
 
-BATCH_SLOTS = 1000
-"""What is taken at once touches about so many slots: a transaction must not live long."""
+BATCH_WEIGHT = 1000
+"""How many commands are taken at once, more or less: a transaction must not live long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +30,7 @@ class Task(Generic[GroundT]):
 
     do: Callable[[GroundT], Any]
     slots: Sequence[Slot]
-    """The slots whose records it may change."""
+    """The slots whose records it may change, once for each command."""
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any] = field(init=False)
     answer: object = None
@@ -38,6 +38,11 @@ class Task(Generic[GroundT]):
 
     def __post_init__(self) -> None:
         self.future = self.loop.create_future()
+
+    @property
+    def weight(self) -> int:
+        """How many commands it is, or another kind of work that takes about as long as one."""
+        return len(self.slots) or 1
 
     def settle(self) -> None:
         """Tell who waits; he may have been cancelled meanwhile."""
@@ -60,6 +65,7 @@ class Worker(Generic[GroundT]):
         self._let_go = let_go
         self._waiting: SimpleQueue[Task[GroundT]] = SimpleQueue()
         self._last: Task[GroundT] | None = None
+        self._is_closed = False
         self._lock = Lock()
         self._thread = Thread(target=self._work, name=name, daemon=True)
 
@@ -70,7 +76,7 @@ class Worker(Generic[GroundT]):
         """
         task: Task[GroundT] = Task(do, slots, asyncio.get_running_loop())
         with self._lock:
-            if self._last is not None:
+            if self._is_closed:
                 raise StoreUnavailable("store_closed")
             if self._thread.ident is None:
                 self._thread.start()
@@ -82,7 +88,8 @@ class Worker(Generic[GroundT]):
         """End the thread after what was asked before is done."""
         task: Task[GroundT] = Task(lambda _: None, (), asyncio.get_running_loop())
         with self._lock:
-            if self._last is not None or self._thread.ident is None:
+            was_closed, self._is_closed = self._is_closed, True
+            if was_closed or self._thread.ident is None:
                 return
             self._last = task
             self._waiting.put(task)
@@ -100,11 +107,11 @@ class Worker(Generic[GroundT]):
 
     def _take(self) -> list[Task[GroundT]]:
         tasks = [self._waiting.get()]
-        slots = len(tasks[0].slots)
+        weight = tasks[0].weight
         with suppress(Empty):
-            while slots < BATCH_SLOTS and tasks[-1] is not self._last:
+            while weight < BATCH_WEIGHT and tasks[-1] is not self._last:
                 tasks.append(self._waiting.get_nowait())
-                slots += len(tasks[-1].slots)
+                weight += tasks[-1].weight
         return tasks
 
 

@@ -198,7 +198,7 @@ class _Line:
         if connection is not None:
             with suppress(SQLAlchemyError):
                 connection.invalidate()
-            connection.close()
+                connection.close()
 
 
 def _fail(tasks: Sequence[Task[AnswerT]], error: Exception, dialect: Dialect) -> None:
