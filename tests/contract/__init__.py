@@ -1,0 +1,1 @@
+"""What is claimed of a port, proved on everything that stands behind it."""
