@@ -31,13 +31,19 @@ class Bug:
     plant: Callable[[], Any]
     kinds: tuple[str, ...]
     classic: bool | None = None
+    point: str = ""
+    """Where replicas are stopped or crashed, instead of anywhere."""
 
     def plan(self, seed: int) -> Plan:
         """Return the world of a seed in which the bug may show."""
         plan = draw(seed, kinds=self.kinds, shape="small")
         if self.classic is not None:
             plan = replace(plan, classic=tuple(self.classic for _ in plan.classic))
-        return replace(plan, read_every=20.0)
+        if self.point:
+            faults = tuple(replace(one, note=self.point, lasts=400.0) for one in plan.faults)
+            plan = replace(plan, faults=faults)
+        days = min(plan.days, 0.4)
+        return replace(plan, read_every=20.0, replicas=max(plan.replicas, 2), poll_seconds=5.0, days=days)
 
 
 @contextmanager
@@ -201,16 +207,25 @@ def unsealable_read_as_absent() -> Any:
         if self._replica.index not in self._universe.on("wrong_seal"):
             await original(self, *rest)
 
+    def is_wrong(self: surroundings.SimStore) -> bool:
+        return self._replica.index in self._universe.on("wrong_seal")
+
     async def apply(self: surroundings.SimStore, commands: Any) -> Any:
-        if self._replica.index in self._universe.on("wrong_seal"):
-            records = self._universe.store._records
-            for command in commands:
-                if command.slot in records:
-                    records[command.slot] = replace(records[command.slot], credential=None)
+        records = self._universe.store._records
+        for command in commands:
+            if is_wrong(self) and command.slot in records:
+                records[command.slot] = replace(records[command.slot], credential=None)
         return await original_apply(self, commands)
 
-    original, original_apply = surroundings.SimStore._go, surroundings.SimStore.apply
-    return patched((surroundings.SimStore, "_go", go), (surroundings.SimStore, "apply", apply))
+    async def changes(self: surroundings.SimStore, after: Instant) -> Any:
+        read = await original_changes(self, after)
+        if not is_wrong(self):
+            return read
+        return replace(read, records=tuple(replace(record, credential=None) for record in read.records))
+
+    store = surroundings.SimStore
+    original, original_apply, original_changes = store._go, store.apply, store.changes
+    return patched((store, "_go", go), (store, "apply", apply), (store, "changes", changes))
 
 
 def promise_beyond_the_overlap() -> Any:
@@ -224,7 +239,7 @@ def promise_beyond_the_overlap() -> Any:
 
 BUGS = (
     Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), classic=True),
-    Bug("no fence", no_fence, ("stop_at",), classic=True),
+    Bug("no fence", no_fence, ("stop_at",), classic=True, point="after_mint"),
     Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), classic=True),
     Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), classic=True),
     Bug("late answer counted as transient", silence_is_transient, ("lossy",), classic=True),

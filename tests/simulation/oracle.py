@@ -396,7 +396,7 @@ class Oracle:
     def read_failed(self, replica: Replica, slot: Slot, error: ZhongkongError) -> None:
         """A read ended in an error. Invariant 4, and: a live credential is never withheld."""
         self.note(f"read of {slot.appid[-4:]} at replica {replica.index} failed: {error}")
-        if isinstance(error, AccountUnknown):
+        if isinstance(error, AccountUnknown) and not self.store_wait():
             self.fail("4", f"{slot.appid} is unknown at replica {replica.index}")
         if self._universe.plan.calm or self._universe.plan.gentle:
             self.fail("4", f"a read of {slot.appid} failed: {error}")

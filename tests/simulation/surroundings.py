@@ -61,7 +61,8 @@ class WatchedStore(MemoryStore):
     def __init__(self, universe: Universe) -> None:
         self.step = 0.0
         self._universe = universe
-        super().__init__(lambda: EPOCH + universe.loop.time() + self.step)
+        incarnation = f"store {universe.stores_made}"
+        super().__init__(lambda: EPOCH + universe.loop.time() + self.step, incarnation)
 
     def _apply(self, command: Command[AnswerT]) -> Applied[AnswerT]:
         before = self._records.get(command.slot) or Record(command.slot)
@@ -120,6 +121,21 @@ class SimStore:
             await self._come_back()
         self._replica.read_store_at = read_at
         return changes
+
+    async def accounts(self) -> list[Account]:
+        """Read all accounts."""
+        await self._go()
+        return await self._universe.store.accounts()
+
+    async def put_account(self, account: Account) -> Account:
+        """Write one account."""
+        await self._go()
+        return await self._universe.store.put_account(account)
+
+    async def remove_account(self, appid: str) -> bool:
+        """Remove one account."""
+        await self._go()
+        return await self._universe.store.remove_account(appid)
 
     async def tell(self, events: Sequence[Event]) -> None:
         """Append events."""

@@ -70,6 +70,7 @@ class Universe:
         self.context: Context = copy_context()
         self.world = World(seed=plan.seed, switches=plan.switches)
         self.oracle = Oracle(self)
+        self.stores_made = 1
         self.store = WatchedStore(self)
         self.slots = [Slot(f"wx{index:016x}") for index in range(plan.accounts)]
         self.secrets = {slot.appid: f"secret-{slot.appid}-0" for slot in self.slots}
@@ -229,6 +230,15 @@ class Universe:
     def _store_step(self, fault: Fault) -> None:
         self.store.step += fault.size
         self.oracle.store_stepped(fault.size)
+
+    def _store_lost(self, _fault: Fault) -> None:
+        """The store is made anew, empty; somebody must remember what was in it."""
+        now = self.loop.time()
+        if any(one.is_up and now - max(one.disturbed_at, 30.0) > 30.0 for one in self.replicas):
+            step, self.stores_made = self.store.step, self.stores_made + 1
+            self.store = WatchedStore(self)
+            self.store.step = step
+            self.oracle.store_stepped(0.0)
 
     def _slot(self, fault: Fault) -> Slot:
         return self.slots[fault.slot]

@@ -35,7 +35,7 @@ class Fault:
 PLATFORM_FAULTS = ("lossy", "busy", "garbled", "away", "slow", "quota")
 ACCOUNT_FAULTS = ("stranger", "revoked", "secret_reset", "patched", "not_listed", "mode_changed", "foreign_reject")
 REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "store_away_for_one", "wrong_seal")
-STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_step")
+STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_step", "store_lost")
 STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_away_for_one", "wrong_seal")
 READER_FAULTS = ("buggy_rejecter", "storm")
 POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")

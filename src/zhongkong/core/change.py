@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from zhongkong.core.command import Step
 from zhongkong.core.model import (
@@ -58,6 +58,38 @@ class Remove:
             spent=record.spent,
         )
         return Step(tombstone, None)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBack:
+    """The store was lost or replaced: tell the new one what a replica remembers of a slot.
+
+    Generations go on from the higher one, whichever store it was counted in. A credential that was minted into the new
+    store meanwhile is the later one, and stays.
+    """
+
+    slot: Slot
+    remembered: Record = field(repr=False)
+
+    def apply(self, record: Record, now: Instant) -> Step[None]:  # noqa: ARG002 (one signature for all commands)
+        """Take what is remembered, or count the newer credential on from it."""
+        mine, credential = self.remembered, record.credential
+        if record.generation > mine.generation or mine.generation == 0:
+            return Step(record, None)
+        if credential is None:
+            after = replace(mine, revision=record.revision, version=record.version, removed=record.removed, lease=None)
+            return Step(after if not record.removed else replace(record, generation=mine.generation), None)
+        if mine.credential is not None and mine.credential.sha256 == credential.sha256:
+            return Step(record, None)
+        generation = mine.generation + 1
+        past = (mine.credential.sha256,) if mine.credential else ()
+        after = replace(
+            record,
+            generation=generation,
+            credential=replace(credential, generation=generation),
+            past=(*past, *mine.past)[:PAST_KEPT],
+        )
+        return Step(after, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,10 @@ class Accounts(Protocol):
         """Return all accounts, by appid."""
 
 
+class KeeperStore(Store, Accounts, Protocol):
+    """What a keeper needs: records to change, and accounts to write back to a store that was lost."""
+
+
 class Keys(Protocol):
     """What business servers authenticate with: only hashes are stored."""
 
@@ -155,7 +159,7 @@ class Events(Protocol):
         """Delete at most `limit` events older than `before`; return how many."""
 
 
-class FullStore(Store, Accounts, Keys, Events, Protocol):
+class FullStore(KeeperStore, Keys, Events, Protocol):
     """What every engine offers: the contract suite in `zhongkong.testing` runs on all of it."""
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from zhongkong.core.model import (
     Trouble,
     hash_value,
 )
-from zhongkong.core.ports import Clock, Platform, Store
+from zhongkong.core.ports import Clock, KeeperStore, Platform
 from zhongkong.core.reject import (
     AlreadyNewer,
     ProbeNow,
@@ -77,7 +77,7 @@ class Keeper:
 
     def __init__(
         self,
-        store: Store,
+        store: KeeperStore,
         platform: Platform,
         clock: Clock,
         *,
@@ -335,6 +335,8 @@ class Keeper:
                 changes = await self._store.changes(after)
         except (StoreError, TimeoutError):
             return False
+        if self.known.is_estranged(changes):
+            return await self._write_back()
         if in_full:
             self._compared_at = asked_at
         restamps = self.known.learn_changes(changes, asked_at, self._clock.boot())
@@ -345,6 +347,22 @@ class Keeper:
                 await self._store.tell([Event("store_clock_stepped", "", {"seconds": round(restamps[0].by, 1)})])
             await self._refresher.settle()
         return True
+
+    async def _write_back(self) -> bool:
+        """Another store answered: tell it what we remember, then take it for ours. Nothing is minted until then."""
+        accounts, records = self.known.remembered()
+        try:
+            known_there = {account.appid for account in await self._store.accounts()}
+            for account in accounts:
+                if account.appid not in known_there:
+                    await self._store.put_account(account)
+            await self._store.apply(records)
+            await self._store.tell([Event("store_replaced", "", {"accounts": len(accounts)})])
+        except StoreError:
+            return False
+        self.known.forget_store()
+        self._compared_at = NEVER
+        return await self.poll()
 
     def plan_round(self) -> None:
         """Begin what is due, no more than can leave at once; what is left over is first in the next round."""

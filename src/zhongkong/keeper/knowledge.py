@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from zhongkong.core.change import Restamp
+from zhongkong.core.change import Restamp, WriteBack
 from zhongkong.core.command import AnswerT, Applied, Command, run
 from zhongkong.core.freshness import Freshness, judge_freshness, trust_of, trust_seen
 from zhongkong.core.handing import Handed, hand_out
@@ -42,7 +42,7 @@ class Knowledge:
         self._on_change: list[Callable[[Slot], None]] = []
         self.seen: Instant = NEVER
         """The store's time of the last answered poll."""
-        self.incarnation = ""
+        self._incarnation = ""
 
     # --- time
 
@@ -92,7 +92,7 @@ class Knowledge:
         )
         self._last_contact = asked_at
         self.seen = changes.now
-        self.incarnation = changes.incarnation
+        self._incarnation = changes.incarnation
         for account in changes.accounts:
             self._accounts[account.appid] = account
         for record in changes.records:
@@ -116,6 +116,20 @@ class Knowledge:
         if record.removed:
             self._accounts.pop(record.slot.appid, None)
         self._told(record.slot)
+
+    def is_estranged(self, changes: Changes) -> bool:
+        """Say whether another store answered than the one we know: it was lost and made anew, or replaced."""
+        return self._incarnation not in ("", changes.incarnation)
+
+    def remembered(self) -> tuple[list[Account], list[WriteBack]]:
+        """Return what to tell a store that lost everything."""
+        return list(self._accounts.values()), [WriteBack(slot, record) for slot, record in self._records.items()]
+
+    def forget_store(self) -> None:
+        """The next poll is that of another store: its versions and its accounts are its own."""
+        self._incarnation = ""
+        self._records.clear()
+        self._accounts.clear()
 
     def learn_account(self, account: Account) -> None:
         """Take in an account that was read on its own."""
