@@ -48,7 +48,7 @@ async def measure(directory: Path, seconds: float, concurrency: int) -> float:
     """Return refreshes per second of so many coroutines."""
     lives = itertools.count()
     path = directory / f"bench-{concurrency}.db"
-    store = await open_sqlite(path, FileSeal(directory / "seal"), lambda: 1.8e9 + LIFE * next(lives))
+    store = await open_sqlite(path, FileSeal(directory / "seal"), wall=lambda: 1.8e9 + LIFE * next(lives))
     accounts = [
         await store.put_account(Account(f"wx{number:016x}", AccountKind.OFFICIAL, Secret("s" * 32), Mode.CLASSIC))
         for number in range(concurrency)

@@ -47,7 +47,7 @@ class SqliteHarness:
         return await open_sqlite(
             self.path,
             self.seal or FileSeal(self.path.with_name("seal")),
-            self._wall,
+            wall=self._wall,
             patience=self.patience,
             file_system_of=self.file_system_of,
         )

@@ -98,7 +98,6 @@ class TestPassing:
         program = """
             import asyncio, resource, sys
             from pathlib import Path
-            from zhongkong.adapters.clock import MachineClock
             from zhongkong.adapters.seal import FileSeal
             from zhongkong.adapters.stores.sql import open_sqlite
             from zhongkong.core.model import Event
@@ -106,7 +105,7 @@ class TestPassing:
             from zhongkong.testing.store_contract.stories import SLOT, Count, one
 
             async def main(directory):
-                store = await open_sqlite(directory / "hub.db", FileSeal(directory / "seal"), MachineClock().wall)
+                store = await open_sqlite(directory / "hub.db", FileSeal(directory / "seal"))
                 await store.apply([Count(SLOT)])
                 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, unlimited[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ KEY, OTHER_KEY = RingSeal(b"k" * 32), RingSeal(b"o" * 32)
 @run
 async def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
     """The migrations and `schema.py` say the same twice; nothing may be only in one of them."""
-    await (await open_sqlite(tmp_path / "hub.db", KEY, WALL)).close()
+    await (await open_sqlite(tmp_path / "hub.db", KEY)).close()
     with create_engine(f"sqlite:///{tmp_path / 'hub.db'}").connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": "zhongkong_schema", "compare_type": True}
@@ -53,11 +54,11 @@ def test_the_schemas_number_is_the_newest_migrations() -> None:
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     """An older program would drop what it does not know."""
     path = tmp_path / "hub.db"
-    await (await open_sqlite(path, KEY, WALL)).close()
+    await (await open_sqlite(path, KEY)).close()
     with sqlite3.connect(path) as tool:
         tool.execute("UPDATE zhongkong_schema SET version_num = '9999'")
     with pytest.raises(StoreRefused) as caught:
-        await open_sqlite(path, KEY, WALL)
+        await open_sqlite(path, KEY)
     assert caught.value.code == "store_newer"
     assert caught.value.values == {"found": "9999", "known": SCHEMA}
 
@@ -66,7 +67,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 async def test_many_who_open_a_new_store_at_once_make_one(tmp_path: Path) -> None:
     """Workers of one hub start together; one of them migrates under the lock."""
     paths = [tmp_path / "hub.db"] * 6
-    stores = await asyncio.gather(*(open_sqlite(path, FileSeal(tmp_path / "seal"), WALL) for path in paths))
+    stores = await asyncio.gather(*(open_sqlite(path, FileSeal(tmp_path / "seal")) for path in paths))
     assert len({(await store.changes(NEVER)).incarnation for store in stores}) == 1
     for store in stores:
         await store.close()
@@ -75,8 +76,8 @@ async def test_many_who_open_a_new_store_at_once_make_one(tmp_path: Path) -> Non
 @run
 async def test_two_prefixes_in_one_file_are_two_stores(tmp_path: Path) -> None:
     """Hubs of two environments may share a database."""
-    one = await open_sqlite(tmp_path / "hub.db", KEY, WALL, prefix="one_")
-    two = await open_sqlite(tmp_path / "hub.db", OTHER_KEY, WALL, prefix="two_")
+    one = await open_sqlite(tmp_path / "hub.db", KEY, "one_")
+    two = await open_sqlite(tmp_path / "hub.db", OTHER_KEY, "two_")
     await one.apply([Count(SLOT)])
     assert await two.load(SLOT) == Record(SLOT)
     assert (await one.changes(NEVER)).incarnation != (await two.changes(NEVER)).incarnation
@@ -88,14 +89,14 @@ async def test_two_prefixes_in_one_file_are_two_stores(tmp_path: Path) -> None:
 async def test_a_wrong_seal_does_not_start(tmp_path: Path) -> None:
     """It could neither read what is there nor write what others read. The store is left as it was."""
     path = tmp_path / "hub.db"
-    store = await open_sqlite(path, KEY, WALL)
+    store = await open_sqlite(path, KEY)
     await store.put_account(ACCOUNT)
     await store.close()
     before = path.read_bytes()
     with pytest.raises(WrongSeal):
-        await open_sqlite(path, OTHER_KEY, WALL)
+        await open_sqlite(path, OTHER_KEY)
     assert path.read_bytes() == before
-    store = await open_sqlite(path, KEY, WALL)
+    store = await open_sqlite(path, KEY)
     assert await store.account(APPID) == ACCOUNT
     await store.close()
 
@@ -104,14 +105,14 @@ async def test_a_wrong_seal_does_not_start(tmp_path: Path) -> None:
 async def test_what_cannot_be_unsealed_is_an_error_never_an_absence(tmp_path: Path) -> None:
     """An absent credential would be minted anew, and end the one that lives."""
     path = tmp_path / "hub.db"
-    store = await open_sqlite(path, KEY, WALL)
+    store = await open_sqlite(path, KEY)
     account = await store.put_account(ACCOUNT)
     await minted(store, account)
     await store.close()
     with sqlite3.connect(path) as tool:
         tool.execute("UPDATE zhongkong_records SET value = ?", [OTHER_KEY.close("x", APPID)])
         tool.execute("UPDATE zhongkong_accounts SET secret = ?", [KEY.close("x", "wx-another")])
-    store = await open_sqlite(path, KEY, WALL)
+    store = await open_sqlite(path, KEY)
     for call in (
         store.load(SLOT),
         store.apply([Count(SLOT)]),
@@ -121,6 +122,24 @@ async def test_what_cannot_be_unsealed_is_an_error_never_an_absence(tmp_path: Pa
     ):
         with pytest.raises(WrongSeal):
             await call
+    await store.close()
+
+
+@run
+async def test_a_store_restored_in_place_is_known_as_another(tmp_path: Path) -> None:
+    """A replica that goes on with what it remembers would mint against the past: the next poll tells it."""
+    path = tmp_path / "hub.db"
+    restored = await open_sqlite(tmp_path / "backup.db", KEY)
+    await restored.apply([Count(SLOT), Count(SLOT)])
+    await restored.close()
+    store = await open_sqlite(path, KEY)
+    await store.apply([Count(SLOT)])
+    before = await store.changes(NEVER)
+    with closing(sqlite3.connect(tmp_path / "backup.db")) as backup, closing(sqlite3.connect(path)) as live:
+        backup.backup(live)
+    after = await store.changes(NEVER)
+    assert after.incarnation != before.incarnation
+    assert [record.asks for record in after.records] == [2]
     await store.close()
 
 
@@ -151,7 +170,7 @@ async def test_any_path_will_do(tmp_path: Path) -> None:
     """SQLite opens it as a URL, in which these characters mean something."""
     directory = tmp_path / "数据 100%41?mode=ro#1"
     directory.mkdir()
-    store = await open_sqlite(directory / "hub & co.db", KEY, WALL)
+    store = await open_sqlite(directory / "hub & co.db", KEY)
     await store.apply([Count(SLOT)])
     await store.close()
     assert [path.name for path in directory.iterdir()] == ["hub & co.db"]

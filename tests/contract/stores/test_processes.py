@@ -25,7 +25,6 @@ PREAMBLE = """
     import asyncio, json, os, sys, time
     from dataclasses import replace
     from pathlib import Path
-    from zhongkong.adapters.clock import MachineClock
     from zhongkong.adapters.seal import FileSeal
     from zhongkong.adapters.stores.sql import open_sqlite
     from zhongkong.core.claim import Claim, Claimed
@@ -37,7 +36,7 @@ PREAMBLE = """
 
     async def opened():
         directory = Path(sys.argv[1])
-        return await open_sqlite(directory / "hub.db", FileSeal(directory / "seal"), MachineClock().wall)
+        return await open_sqlite(directory / "hub.db", FileSeal(directory / "seal"))
 """
 
 
@@ -68,7 +67,7 @@ def out_of(process: subprocess.Popen[str]) -> IO[str]:
 async def test_killed_between_claim_and_save(tmp_path: Path) -> None:
     """Its attempt stays open, for its request may have left; its lease ages, and then the next one may mint."""
     later = [0.0]
-    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), lambda: WALL() + later[0])
+    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), wall=lambda: WALL() + later[0])
     account = await store.put_account(ACCOUNT)
     body = """
         async def main():
@@ -108,7 +107,7 @@ async def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
                 acknowledged.update([heard(process)])
             process.kill()
             acknowledged.update(json.loads(line) for line in out_of(process) if line.endswith("\n"))
-        store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+        store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
         for appid, asks in acknowledged.items():
             record = await store.load(Slot(appid))
             assert record.asks >= asks
@@ -119,7 +118,7 @@ async def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
 @run
 async def test_four_processes_claim_a_hundred_slots_once_each(tmp_path: Path) -> None:
     """Nothing but the file coordinates them."""
-    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     await store.put_account(ACCOUNT)
     body = """
         async def main():

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.contract.stores.sqlite import run
-from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import FileSeal
 from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
 from zhongkong.core.model import Slot
 from zhongkong.errors import WrongSeal
 from zhongkong.testing.store_contract.stories import ACCOUNT, TOKEN, minted
 
-WALL = MachineClock().wall
 APPIDS = [f"wx{number:03}" for number in range(450)]
 
 
@@ -40,7 +38,7 @@ async def all_is_there(store: SqlStore) -> None:
 async def test_after_resealing_the_former_seal_may_go(tmp_path: Path) -> None:
     """And it tells how far it has come, from the first page to the last."""
     seal = FileSeal(tmp_path / "seal")
-    store = await open_sqlite(tmp_path / "hub.db", seal, WALL)
+    store = await open_sqlite(tmp_path / "hub.db", seal)
     await filled(store)
     first = seal.check
     seal.rotate()
@@ -51,7 +49,7 @@ async def test_after_resealing_the_former_seal_may_go(tmp_path: Path) -> None:
     await store.close()
     seal.rotate()
     assert not seal.knows(first)
-    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     await all_is_there(store)
     await store.close()
 
@@ -60,7 +58,7 @@ async def test_after_resealing_the_former_seal_may_go(tmp_path: Path) -> None:
 async def test_until_then_both_seals_are_needed(tmp_path: Path) -> None:
     """Interrupted, it is begun again; what one seal closed and what the other did can be read all the while."""
     seal = FileSeal(tmp_path / "seal")
-    store = await open_sqlite(tmp_path / "hub.db", seal, WALL)
+    store = await open_sqlite(tmp_path / "hub.db", seal)
     await filled(store)
     first = seal.check
     seal.rotate()
@@ -69,7 +67,7 @@ async def test_until_then_both_seals_are_needed(tmp_path: Path) -> None:
             break
     assert await store.sealed_by() == first
     await store.close()
-    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     await all_is_there(store)
     assert [step.done async for step in store.reseal()][-1] == 600
     assert await store.sealed_by() == seal.check
@@ -80,22 +78,22 @@ async def test_until_then_both_seals_are_needed(tmp_path: Path) -> None:
 async def test_a_store_whose_seal_was_forgotten_does_not_open(tmp_path: Path) -> None:
     """Two rotations without resealing between: the seal that closed everything is gone."""
     seal = FileSeal(tmp_path / "seal")
-    store = await open_sqlite(tmp_path / "hub.db", seal, WALL)
+    store = await open_sqlite(tmp_path / "hub.db", seal)
     await filled(store)
     await store.close()
     seal.rotate()
     seal.rotate()
     with pytest.raises(WrongSeal):
-        await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+        await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
 
 
 @run
 async def test_running_replicas_follow_a_rotation(tmp_path: Path) -> None:
     """A hub reads what an admin's command closed with the new seal, and closes with it too."""
-    running = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+    running = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     await filled(running)
     admin_seal = FileSeal(tmp_path / "seal")
-    admin = await open_sqlite(tmp_path / "hub.db", admin_seal, WALL)
+    admin = await open_sqlite(tmp_path / "hub.db", admin_seal)
     admin_seal.rotate()
     assert [step.done async for step in admin.reseal()][-1] == 600
     await all_is_there(running)
@@ -103,7 +101,7 @@ async def test_running_replicas_follow_a_rotation(tmp_path: Path) -> None:
     await admin.close()
     await running.close()
     admin_seal.rotate()
-    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     account = await store.account("wx-new")
     assert account is not None
     assert account.secret == ACCOUNT.secret
@@ -114,7 +112,7 @@ async def test_running_replicas_follow_a_rotation(tmp_path: Path) -> None:
 async def test_a_value_kept_by_a_write_keeps_the_newest_seal(tmp_path: Path) -> None:
     """A claim carries the sealed value along unopened: it must be the one that lies there, not one remembered."""
     seal = FileSeal(tmp_path / "seal")
-    store = await open_sqlite(tmp_path / "hub.db", seal, WALL)
+    store = await open_sqlite(tmp_path / "hub.db", seal)
     account = await store.put_account(ACCOUNT)
     await minted(store, account)
     seal.rotate()
@@ -122,7 +120,7 @@ async def test_a_value_kept_by_a_write_keeps_the_newest_seal(tmp_path: Path) -> 
     await store.put_account(replace(account, mode=account.on_contest))
     await store.close()
     seal.rotate()
-    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"), WALL)
+    store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     credential = (await store.load(Slot(account.appid))).credential
     assert credential is not None
     assert credential.value == TOKEN

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, inspect, select, text
@@ -20,15 +19,8 @@ _one_at_a_time = Lock()
 """Alembic keeps what it works on in globals."""
 
 
-class Meta(NamedTuple):
-    """What a store says of itself."""
-
-    incarnation: str
-    seal_check: str
-
-
-def prepare(transaction: Transaction, prefix: str, seal: Seal) -> Meta:
-    """Bring the store to this program's schema and return its facts; whoever comes first makes them.
+def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
+    """Bring the store to this program's schema and compare its seal; whoever comes first makes it what it is.
 
     Runs in a write transaction, hence under the store's lock: one replica migrates, the others find it done.
     Raises: StoreRefused: a newer program made the schema. WrongSeal: the store is under another seal; nothing changed.
@@ -39,15 +31,12 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> Meta:
         raise StoreRefused("store_newer", found=found, known=SCHEMA)
     if found < SCHEMA:
         migrate(connection, tables, prefix)
-    facts = select(tables.meta.c.incarnation, tables.meta.c.seal_check)
-    row = connection.execute(facts).one_or_none()
-    if row is None:
-        new = Meta(uuid4().hex, seal.check)
-        connection.execute(insert(tables.meta).values(id=1, created_at=transaction.now(), **new._asdict()))
-        return new
-    if not seal.knows(row.seal_check):
+    check = connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
+    if check is None:
+        new = {"id": 1, "incarnation": uuid4().hex, "seal_check": seal.check, "created_at": transaction.now()}
+        connection.execute(insert(tables.meta).values(new))
+    elif not seal.knows(check):
         raise WrongSeal("wrong_seal")
-    return Meta(*row)
 
 
 def schema_of(connection: Connection, tables: Tables) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, Select, bindparam, delete, select, update
 
 from zhongkong.adapters.stores.dialects import Dialect, Sqlite
-from zhongkong.adapters.stores.opening import Meta, prepare
+from zhongkong.adapters.stores.opening import prepare
 from zhongkong.adapters.stores.place import FileSystemOf, file_system_of
 from zhongkong.adapters.stores.resealing import Primary, Resealed, count_sealed, reseal_page, sealed_columns
 from zhongkong.adapters.stores.rows import Rows, read_event, read_key, write_key
@@ -34,15 +35,15 @@ PATIENCE: Seconds = 5.0
 async def open_sqlite(
     path: Path,
     seal: Seal,
-    wall: Callable[[], Instant],
-    *,
     prefix: str = "zhongkong_",
+    *,
+    wall: Callable[[], Instant] = time.time,  # noqa: TID251 (one machine, one clock: the store's is the machine's)
     patience: Seconds = PATIENCE,
     file_system_of: FileSystemOf = file_system_of,
 ) -> SqlStore:
     """Return the store in the file `path`, brought to this program's schema; an absent file becomes an empty store.
 
-    Several processes on one file are replicas of each other. `wall` is the store's clock: the machine's.
+    Several processes on one file are replicas of each other. `wall` is the store's clock: the machine's, but for tests.
     Raises: StoreRefused: a person must act, and the error says on what. StoreUnavailable: locked, or the disk is full.
     WrongSeal: what is stored was sealed with another seal.
     """
@@ -56,11 +57,11 @@ async def open_store(dialect: Dialect, seal: Seal, prefix: str) -> SqlStore:
     writer = Worker("zhongkong-store-writer", writing.perform, writing.close)
     reader = Worker("zhongkong-store-reader", reading.perform, reading.close)
     try:
-        meta = await writer.ask(lambda transaction: prepare(transaction, prefix, seal))
+        await writer.ask(lambda transaction: prepare(transaction, prefix, seal))
     except BaseException:
         await writer.close()
         raise
-    return SqlStore(meta, seal, tables, rows, writer, reader)
+    return SqlStore(seal, tables, rows, writer, reader)
 
 
 class SqlStore:
@@ -72,14 +73,12 @@ class SqlStore:
 
     def __init__(
         self,
-        meta: Meta,
         seal: Seal,
         tables: Tables,
         rows: Rows,
         writer: Worker[Transaction],
         reader: Worker[Snapshot],
     ) -> None:
-        self._meta = meta
         self._seal = seal
         self._tables = tables
         self._rows = rows
@@ -108,6 +107,7 @@ class SqlStore:
         """Return every record and account written at or after `after`, of one committed state."""
         records, accounts = self._tables.records, self._tables.accounts
         changed_records, changed_accounts = select(records), select(accounts)
+        incarnation = select(self._tables.meta.c.incarnation)
         if after != NEVER:
             changed_records = changed_records.where(records.c.changed_at >= after)
             changed_accounts = changed_accounts.where(accounts.c.changed_at >= after)
@@ -115,7 +115,7 @@ class SqlStore:
         def read(snapshot: Snapshot) -> Changes:
             return Changes(
                 now=snapshot.now,
-                incarnation=self._meta.incarnation,
+                incarnation=snapshot.connection.execute(incarnation).scalar_one(),
                 records=tuple(map(self._rows.read_record, snapshot.connection.execute(changed_records))),
                 accounts=tuple(map(self._rows.read_account, snapshot.connection.execute(changed_accounts))),
             )
