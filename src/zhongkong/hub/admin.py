@@ -132,7 +132,7 @@ class Admin:
         """Make a key and return it with its text, which is nowhere else."""
         key, text = create_key(self._random, self._keeper.known.now(), **holds)
         await self._store.put_key(key)
-        await self._store.tell([Event("key_created", "", {"by": by, **_shown(key)})])
+        await self._store.tell([Event("key_created", "", {"by": by, "key": key.id, "name": key.name})])
         return key, text
 
     async def rotate_key(self, key_id: str, overlap: Seconds, by: str) -> tuple[Key, Secret]:
@@ -154,7 +154,9 @@ class Admin:
         )
         await self._store.put_key(key)
         await self._store.put_key(replace(old, expires_at=_earlier(old.expires_at, now + overlap)))
-        await self._store.tell([Event("key_rotated", "", {"by": by, "former": old.id, **_shown(key)})])
+        await self._store.tell(
+            [Event("key_rotated", "", {"by": by, "former": old.id, "key": key.id, "name": key.name})]
+        )
         return key, text
 
     async def revoke_key(self, key_id: str, by: str) -> None:
@@ -164,17 +166,13 @@ class Admin:
         """
         key = await self._find_key(key_id)
         await self._store.remove_key(key_id)
-        await self._store.tell([Event("key_revoked", "", {"by": by, **_shown(key)})])
+        await self._store.tell([Event("key_revoked", "", {"by": by, "key": key.id, "name": key.name})])
 
     async def _find_key(self, key_id: str) -> Key:
         for key in await self._store.keys():
             if key.id == key_id:
                 return key
         raise RequestRefused("key_not_found", key=key_id)
-
-
-def _shown(key: Key) -> dict[str, str | int | float]:
-    return {"key": key.id, "name": key.name}
 
 
 def _earlier(one: Instant | None, other: Instant) -> Instant:

@@ -57,7 +57,7 @@ class _Application(Starlette):
         return ExceptionMiddleware(self.router, self.exception_handlers)
 
 
-def build_app(parts: Parts) -> ASGIApp:
+def build_app(parts: Parts) -> AccessLog:
     """Return the application that serves everything of the hub on its main port."""
     known = parts.keeper.known
     door = Door(parts.keyring, parts.trusted_proxies)
@@ -74,7 +74,7 @@ def build_app(parts: Parts) -> ASGIApp:
     return AccessLog(app, parts.clock, parts.telemetry)
 
 
-def build_metrics_app(parts: Parts) -> ASGIApp:
+def build_metrics_app(parts: Parts) -> Starlette:
     """Return the application for a port of its own that serves the measures without a key."""
 
     async def metrics(_request: Request) -> Response:

@@ -26,7 +26,6 @@ events = logging.getLogger("zhongkong.events")
 FIELDS = "zhongkong_fields"
 """Where a log record keeps what a JSON line has as members of its own."""
 WARNED = frozenset({"mint_failed", "condemned", "foreign_mint", "foreign_token", "contested", "store_clock_stepped"})
-_LIBRARIES = ("uvicorn", "aiohttp", "asyncio", "sqlalchemy", "alembic")
 
 
 def describe_bug(error: BaseException) -> str:
@@ -76,14 +75,13 @@ class TextLines(_Careful):
 
 
 def configure_logging(style: str, stream: TextIO | None = None) -> None:
-    """Have everything logged to `stream` (stderr), as `text` or `json`; libraries speak from warnings on."""
+    """Have everything logged to `stream` (stderr), as `text` or `json`; libraries may only warn."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    for name in _LIBRARIES:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("zhongkong").setLevel(logging.INFO)
 
 
 def log_event(kept: KeptEvent, lang: Language) -> None:
@@ -102,14 +100,14 @@ class AccessLog:
     """An ASGI application that logs and counts the requests of the one behind it."""
 
     def __init__(self, app: ASGIApp, clock: Clock, telemetry: Telemetry) -> None:
-        self._app = app
+        self.app = app
         self._clock = clock
         self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request, then tell of it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         began = self._clock.boot()
         status = 500
@@ -121,7 +119,7 @@ class AccessLog:
             await send(message)
 
         try:
-            await self._app(scope, receive, watch)
+            await self.app(scope, receive, watch)
         finally:
             self._telemetry.served(status)
             self._log(scope, status, self._clock.boot() - began)

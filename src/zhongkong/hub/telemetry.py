@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,11 +13,13 @@ from prometheus_client.registry import Collector
 
 from zhongkong.core.command import AnswerT, Applied, Command
 from zhongkong.core.model import Account, Event, Instant, Record, Seconds, Slot
-from zhongkong.core.ports import Changes, Clock, Store
+from zhongkong.core.ports import Changes, Clock, KeeperStore
 from zhongkong.errors import StoreError
 from zhongkong.hub.health import WANTS_A_PERSON, health_of_all
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.wechat.endpoints import PROBE, STABLE_TOKEN, TOKEN
+
+ValueT = TypeVar("ValueT")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -68,7 +71,7 @@ class Telemetry:
             self._mints.labels(_MODES[path], outcome).inc()
 
     def store_called(self, call: str, outcome: str, seconds: Seconds) -> None:
-        """Count a call to the store: `ok` or `failed`."""
+        """Count a call to the store: what `TimedStore` tells."""
         self._store.labels(call, outcome).observe(seconds)
 
     def exposition(self, gauges: Collector) -> bytes:
@@ -131,50 +134,54 @@ class Gauges(Collector):
 
 
 class TimedStore:
-    """A `Store` whose calls are timed and counted."""
+    """A `KeeperStore` whose calls are timed and counted: as `ok`, `failed`, or `given_up` by who asked."""
 
-    def __init__(self, store: Store, clock: Clock, tell: Callable[[str, str, Seconds], None]) -> None:
+    def __init__(self, store: KeeperStore, clock: Clock, tell: Callable[[str, str, Seconds], None]) -> None:
         self._store = store
         self._clock = clock
         self._tell = tell
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply the commands."""
-        with _Timed(self._clock, self._tell, "apply"):
-            return await self._store.apply(commands)
+        return await self._timed("apply", self._store.apply(commands))
 
     async def load(self, slot: Slot) -> Record:
         """Return the slot's record."""
-        with _Timed(self._clock, self._tell, "load"):
-            return await self._store.load(slot)
+        return await self._timed("load", self._store.load(slot))
 
     async def account(self, appid: str) -> Account | None:
         """Return the account."""
-        with _Timed(self._clock, self._tell, "account"):
-            return await self._store.account(appid)
+        return await self._timed("account", self._store.account(appid))
 
     async def tell(self, events: Sequence[Event]) -> None:
         """Append events."""
-        with _Timed(self._clock, self._tell, "tell"):
-            await self._store.tell(events)
+        await self._timed("tell", self._store.tell(events))
 
     async def changes(self, after: Instant) -> Changes:
         """Return what changed."""
-        with _Timed(self._clock, self._tell, "changes"):
-            return await self._store.changes(after)
+        return await self._timed("changes", self._store.changes(after))
 
+    async def put_account(self, account: Account) -> Account:
+        """Add or replace an account."""
+        return await self._timed("put_account", self._store.put_account(account))
 
-class _Timed:
-    """Tells how long its block took, and whether the store failed in it."""
+    async def remove_account(self, appid: str) -> bool:
+        """Remove an account."""
+        return await self._timed("remove_account", self._store.remove_account(appid))
 
-    def __init__(self, clock: Clock, tell: Callable[[str, str, Seconds], None], call: str) -> None:
-        self._clock = clock
-        self._tell = tell
-        self._call = call
+    async def accounts(self) -> list[Account]:
+        """Return all accounts."""
+        return await self._timed("accounts", self._store.accounts())
 
-    def __enter__(self) -> None:
-        self._began = self._clock.boot()
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        outcome = "ok" if error is None else "failed" if isinstance(error, StoreError) else "given_up"
-        self._tell(self._call, outcome, self._clock.boot() - self._began)
+    async def _timed(self, call: str, asked: Awaitable[ValueT]) -> ValueT:
+        began, outcome = self._clock.boot(), "given_up"
+        try:
+            answer = await asked
+            outcome = "ok"
+        except StoreError:
+            outcome = "failed"
+            raise
+        else:
+            return answer
+        finally:
+            self._tell(call, outcome, self._clock.boot() - began)

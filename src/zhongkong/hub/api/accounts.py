@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +20,7 @@ from zhongkong.hub.door import Door
 from zhongkong.hub.health import WELL, Health, health_of
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.messages import Language, render
-from zhongkong.settings.values import is_appid, is_base_url
+from zhongkong.settings.values import read_appid, read_base_url
 from zhongkong.wechat.advice import explain_trouble
 from zhongkong.wechat.endpoints import PLATFORM_URL
 
@@ -68,12 +67,10 @@ class Accounts:
         """Add an account and mint at once; what the platform says is in the answer."""
         caller = self._door.admit(request, Grant.ADMIN)
         fields = await read_fields(request)
-        appid = _required(fields.text, "appid", r".{1,64}", "wx…")
-        if not is_appid(appid):
-            refuse("appid", "wx…")
+        appid = _given("appid", fields.like_setting("appid", read_appid, "wx…"), "wx…")
         self._door.judge(caller, Grant.ADMIN, appid)
         kind = fields.choice("kind", AccountKind) or AccountKind.OFFICIAL
-        secret = Secret(_required(fields.text, "secret", SECRET, "AppSecret"))
+        secret = Secret(_given("secret", fields.text("secret", SECRET, "AppSecret"), "AppSecret"))
         account = Account(appid=appid, kind=kind, secret=secret, **_changes(fields, PLATFORM_URL))
         added = await self._admin.add_account(account, caller.key.id)
         health = await self._admin.settle(Slot(appid))
@@ -156,23 +153,14 @@ def _changes(fields: Fields, base_url: str | None = None) -> dict[str, Any]:
         "name": fields.text("name", r".{0,64}", "0..64 characters"),
         "mode": fields.choice("mode", Mode),
         "on_contest": fields.choice("on_contest", Mode),
-        "base_url": _base_url(fields) or base_url,
+        "base_url": fields.like_setting("base_url", read_base_url, "https://host[:port]") or base_url,
         "is_test": fields.flag("is_test"),
     }
     fields.end()
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _base_url(fields: Fields) -> str | None:
-    wanted = "https://host[:port]"
-    base_url = fields.text("base_url", r".{1,512}", wanted)
-    if base_url is not None and not is_base_url(base_url):
-        refuse("base_url", wanted)
-    return base_url.rstrip("/") if base_url else None
-
-
-def _required(read: Callable[[str, str, str], str | None], name: str, pattern: str, wanted: str) -> str:
-    value = read(name, pattern, wanted)
+def _given(name: str, value: str | None, wanted: str) -> str:
     if value is None:
         refuse(name, wanted)
     return value

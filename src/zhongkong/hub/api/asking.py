@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from starlette.requests import Request
@@ -39,6 +41,16 @@ class Fields:
             refuse(name, wanted)
         return value
 
+    def like_setting(self, name: str, read: Callable[[object, Path], str], wanted: str) -> str | None:
+        """Return what a setting of that kind would take, read as it is read in a file."""
+        value = self._values.pop(name, None)
+        if value is None:
+            return None
+        try:
+            return read(value, Path())
+        except ValueError:
+            refuse(name, wanted)
+
     def choice(self, name: str, kind: type[EnumT]) -> EnumT | None:
         """Return one of the members of `kind`."""
         value = self._values.pop(name, None)
@@ -60,11 +72,12 @@ class Fields:
         values = self._values.pop(name, None)
         if values is None:
             return None
-        if not isinstance(values, list) or not values:
+        are_good = isinstance(values, list) and all(
+            isinstance(one, str) and re.fullmatch(pattern, one) for one in values
+        )
+        if not values or not are_good:
             refuse(name, wanted)
-        if not all(isinstance(value, str) and re.fullmatch(pattern, value) for value in values):
-            refuse(name, wanted)
-        return values
+        return list(values)
 
     def networks(self, name: str) -> list[IPv4Network | IPv6Network] | None:
         """Return a list of networks (CIDR)."""
