@@ -77,7 +77,7 @@ async def ask(
         ):
             return await _converse(session, message, way)
     except Exception as error:  # noqa: BLE001 (whatever it was, the line knows what is true of the request)
-        return Ambiguous(_why_ambiguous(error)) if line.stood else NotSent(_why_not_sent(error))
+        return Ambiguous(_why(error, _WHY_AMBIGUOUS)) if line.stood else NotSent(_why(error, _WHY_NOT_SENT))
     finally:
         line.drop()
 
@@ -156,9 +156,6 @@ _WHY_AMBIGUOUS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def _why_not_sent(error: Exception) -> str:
-    return next((why for kind, why in _WHY_NOT_SENT if isinstance(error, kind)), "unexpected")
-
-
-def _why_ambiguous(error: Exception) -> str:
-    return next((why for kind, why in _WHY_AMBIGUOUS if isinstance(error, kind)), "unexpected")
+def _why(error: Exception, known: tuple[tuple[type[Exception], str], ...]) -> str:
+    """Return the code of what happened; an error that nobody foresaw gives its type's name, and no more."""
+    return next((why for kind, why in known if isinstance(error, kind)), f"unexpected_{type(error).__name__}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.platform.calls import Names, mint_by_tls, order_at, platform
+from tests.contract.platform.calls import SECRET, Names, mint_by_tls, order_at, platform
 from tests.contract.platform.certificates import Certificates
 from tests.contract.platform.conftest import Run
 from tests.contract.platform.wire import (
@@ -76,6 +76,17 @@ def test_a_trusted_server_behind_tls_is_asked(run: Run[Any], certificates: Certi
     seen = run(mint_by_tls(sends(answer()), certificates.server, certificates.trusting))
     assert isinstance(seen.told, Granted)
     assert seen.requests == 1
+
+
+def test_an_error_that_nobody_foresaw_is_told_by_its_name_alone(run: Run[Any]) -> None:
+    """The outcome is as true as ever, and the name is what a report of the bug needs."""
+
+    class BrokenNames(Names):
+        async def resolve(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError(SECRET)
+
+    told = run(mint_at("http://hub.example", Way(resolver=BrokenNames({}))))
+    assert told == NotSent("unexpected_RuntimeError")
 
 
 def garbage(*pieces: bytes) -> Script:
