@@ -15,9 +15,8 @@ from tests.simulation import surroundings
 from tests.simulation.weather import Plan, draw
 from zhongkong.core import claim, freshness, handing, reject, save
 from zhongkong.core.change import Change
-from zhongkong.core.command import Step
 from zhongkong.core.issuing import overlap_of
-from zhongkong.core.model import NEVER, Ambiguous, Instant, Record, Retry, Slot, hash_value
+from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Record, Retry, Slot, hash_value
 from zhongkong.keeper import knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -68,9 +67,11 @@ def no_fence() -> Any:
     """A save is kept whoever holds the lease."""
 
     def granted(self: save.Save, record: Record, granted: Any, now: Instant) -> Any:
-        if not any(one.fence == self.fence for one in record.attempts):
-            return Step(record, save.LeaseLost())
-        return original(self, replace(record, lease=claim.Lease(self.fence, now)), granted, now)
+        attempts = record.attempts
+        if not any(one.fence == self.fence for one in attempts):
+            attempts = (*attempts, Attempt(self.fence, now, self.account.mode, ends=True))
+        mine = replace(record, lease=claim.Lease(self.fence, now), attempts=attempts)
+        return original(self, mine, granted, now)
 
     original = save.Save._granted
     return patched((save.Save, "_granted", granted))

@@ -441,7 +441,7 @@ class Oracle:
     async def audit_for_ever(self) -> None:
         """Look at every slot now and then. Invariant 8."""
         while True:
-            await asyncio.sleep(61.0)
+            await asyncio.sleep(61.0 * max(1, self._universe.plan.accounts / 10))
             if any(replica.is_up for replica in self._universe.replicas):
                 for slot in self._universe.slots:
                     self._audit(slot)
