@@ -63,7 +63,7 @@ def _describe(hint: Any) -> str:  # noqa: ANN401 - a type, or what typing makes 
     if origin is Literal:
         return " or ".join(json.dumps(choice) for choice in get_args(hint))
     if origin is list:
-        return f"a list of {_describe(get_args(hint)[0])}s"
+        return f"a list of {_describe(get_args(hint)[0]).removeprefix('a ')}s"
     return _NAMES[hint]
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -68,15 +69,7 @@ Page: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def build_page(sandbox: Sandbox) -> Page:
     """Return what answers a request for the page."""
-    environment = Environment(
-        loader=PackageLoader("zhongkong.sandbox"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["clock_time"] = _clock_time
-    template = environment.get_template("page.html")
+    template = _template()
 
     async def page(request: Request) -> Response:
         language = choose_language(request.headers.get("accept-language", ""))
@@ -86,6 +79,19 @@ def build_page(sandbox: Sandbox) -> Page:
         return Response(html.encode("utf-8", "replace"), media_type="text/html", headers=headers)
 
     return page
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("zhongkong.sandbox"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clock_time"] = _clock_time
+    return environment.get_template("page.html")
 
 
 def choose_language(accepted: str) -> str:
