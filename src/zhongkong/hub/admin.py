@@ -106,6 +106,7 @@ class Admin:
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self._is_under_way(known.record(slot)):
+                    self._keeper.plan_round()  # where no rounds run, as on the command line, this one does
                     await known.changed(slot)
         return health_of(known, slot)
 

@@ -1,0 +1,32 @@
+"""A hub as a program of its own, for the tests that need real processes and sockets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from zhongkong.serving import Welcome, serve
+from zhongkong.settings import load_settings
+
+
+def announce(welcome: Welcome) -> None:
+    """Tell the test where the hub listens, and its first key."""
+    told = {
+        "url": f"http://{welcome.host}:{welcome.port}",
+        "metrics": f"http://{welcome.metrics[0]}:{welcome.metrics[1]}" if welcome.metrics else None,
+        "key": welcome.first_key.reveal() if welcome.first_key else None,
+        "seal_made": welcome.seal_made is not None,
+    }
+    print(json.dumps(told), flush=True)
+
+
+def main() -> int:
+    """Serve with the directory and the workers that the command line says."""
+    directory, workers = Path(sys.argv[1]), sys.argv[2]
+    flags = {"data_dir": directory, "port": 0, "workers": workers, "metrics_bind": "127.0.0.1:0", "log_format": "json"}
+    return serve(load_settings(flags=flags), [], announce, "en")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
