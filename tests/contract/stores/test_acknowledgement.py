@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from tests.contract.stores.sqlite import run
-from zhongkong.adapters.clock import MachineClock
+from tests.contract.stores.sqlite import FakeWall, run
 from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores.dialects import Sqlite
 from zhongkong.adapters.stores.place import file_system_of
 from zhongkong.adapters.stores.sql import SqlStore, open_store
 from zhongkong.core.claim import Claim, Claimed
+from zhongkong.core.model import Record
 from zhongkong.core.save import Save, Saved
 from zhongkong.errors import StoreUnavailable
-from zhongkong.testing.store_contract.stories import ACCOUNT, SLOT, TOKEN, Count, one
+from zhongkong.testing.store_contract.stories import ACCOUNT, SLOT, TOKEN, Count, Put, one
 from zhongkong.wechat.answers import Granted
 
 
@@ -26,7 +27,7 @@ class Breaking(Sqlite):
     """SQLite on a disk that fails at the next commit: `before` it is done, or `after`."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, MachineClock().wall, 5.0, file_system_of)
+        super().__init__(path, FakeWall(), 5.0, file_system_of)
         self.breaks = ""
 
     def connect(self) -> Connection:
@@ -90,3 +91,18 @@ async def test_a_commit_that_failed_left_nothing(tmp_path: Path) -> None:
     assert (await one(store, Count(SLOT))).answer == 1
     assert [kept.event.values["before"] for kept in await store.events()] == [0, 1]
     await store.close()
+
+
+@run
+async def test_what_was_never_committed_is_not_remembered(tmp_path: Path) -> None:
+    """Another replica may write the same version at the same moment: what lies in the store counts."""
+    store, disk = await opened(tmp_path)
+    other, _ = await opened(tmp_path)
+    disk.breaks = "before"
+    with pytest.raises(StoreUnavailable):
+        await store.apply([Count(SLOT)])
+    written = (await one(other, Put(SLOT, replace(Record(SLOT), asks=70)))).record
+    assert await store.load(SLOT) == written
+    assert (await one(store, Count(SLOT))).answer == 70
+    await store.close()
+    await other.close()

@@ -148,6 +148,24 @@ class AccountContract:
         await other.close()
 
     @on_a_store
+    async def test_a_poll_sees_accounts_and_records_of_one_moment(self, store: FullStore, harness: Harness) -> None:
+        """They are written in one transaction: a record of another revision than its account's is a riddle."""
+        other = await harness.open()
+        await store.put_account(ACCOUNT)
+
+        async def change() -> None:
+            for number in range(150):
+                await store.put_account(replace(ACCOUNT, secret=Secret(f"s{number}")))
+
+        changing = asyncio.ensure_future(change())
+        while not changing.done():
+            changes = await other.changes(NEVER)
+            assert [record.revision for record in changes.records] == [one.revision for one in changes.accounts]
+            await asyncio.sleep(0)
+        await changing
+        await other.close()
+
+    @on_a_store
     async def test_a_removed_account_leaves_a_tombstone(self, store: FullStore, harness: Harness) -> None:
         """Nothing of the credential but what identifies it; other replicas find the tombstone among the changes."""
         account = await store.put_account(ACCOUNT)

@@ -91,6 +91,17 @@ class LeaseContract:
         assert len(await store.events()) == 1
 
     @on_a_store
+    async def test_a_renewed_credential_is_what_others_read(self, store: FullStore, harness: Harness) -> None:
+        """Value and sha-256 lie apart in a store, and belong together."""
+        account = await store.put_account(ACCOUNT)
+        for number in range(3):
+            harness.advance(7200)
+            record = await minted(store, account, f"{TOKEN}{number}", fence=f"f{number}")
+            other = await harness.open()
+            assert await other.load(SLOT) == record
+            await other.close()
+
+    @on_a_store
     async def test_a_claim_given_back_leaves_no_attempt(self, store: FullStore, harness: Harness) -> None:
         """What never left needs no doubt."""
         account = await store.put_account(ACCOUNT)
