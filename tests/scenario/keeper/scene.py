@@ -1,0 +1,333 @@
+"""A scene to play a scenario in: the sandbox's platform, one account there, a store, and keepers, in virtual time.
+
+The platform is the sandbox's pure world. Between it and the keepers is the `Line`, which a scenario can cut; between
+the keepers and the store is a way of one millisecond, which it can close. Nothing here sleeps or knows the real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+
+from zhongkong.adapters.stores.memory import MemoryStore
+from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.handing import Handed
+from zhongkong.core.model import (
+    DEADLINE,
+    Account,
+    AccountKind,
+    Ambiguous,
+    Event,
+    Instant,
+    Mode,
+    NotSent,
+    Outcome,
+    Record,
+    Secret,
+    Slot,
+)
+from zhongkong.core.ports import Changes, Order
+from zhongkong.errors import StoreUnavailable, ZhongkongError
+from zhongkong.keeper.keeper import Keeper, Rejected
+from zhongkong.sandbox.tokens import Issued
+from zhongkong.sandbox.world import GRANT_TYPE, World
+from zhongkong.testing.fake_clock import FakeClock
+from zhongkong.testing.virtual_loop import Process
+from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.wechat.errcodes import ProbeVerdict, judge_probe
+
+T = TypeVar("T")
+
+APPID = "wx0123456789abcdef"
+SLOT = Slot(APPID)
+SECRET = "0123456789abcdef0123456789abcdef"
+STRANGER = "203.0.113.9"
+
+
+class Call(NamedTuple):
+    """One request that arrived at the platform, as its journal would have it."""
+
+    at: float
+    """Seconds since the scene began."""
+    ip: str
+    what: str
+    """`token`, `stable_token` or `probe`."""
+    errcode: int
+    forced: bool = False
+
+
+@dataclass
+class Line:
+    """The line between the keepers and the platform, and what arrived over it."""
+
+    latency: float = 0.1
+    is_cut: bool = False
+    """Requests leave, never arrive, and nobody answers."""
+    is_unreachable: bool = False
+    """Not a byte leaves."""
+    answers_to_lose: int = 0
+    """So many mints are acted upon, and their answers never come."""
+    refusal: int | None = None
+    """The errcode by which the platform refuses every mint."""
+    journal: list[Call] = field(default_factory=list)
+
+    def asked(self, *what: str) -> list[Call]:
+        """Return what arrived of these kinds; of all that ask for a credential if none is named."""
+        return [call for call in self.journal if call.what in (what or ("token", "stable_token"))]
+
+
+class ScenePlatform:
+    """One replica's way to the platform."""
+
+    def __init__(self, world: World, clock: FakeClock, line: Line, ip: str) -> None:
+        self._world = world
+        self._clock = clock
+        self._line = line
+        self._ip = ip
+
+    async def mint(self, order: Order) -> Outcome:
+        """Ask once; a request that left lands even if its sender dies."""
+        if self._line.is_unreachable:
+            return NotSent("connection refused")
+        if self._line.is_cut:
+            await asyncio.sleep(DEADLINE)
+            return Ambiguous("timeout")
+        await asyncio.sleep(self._line.latency / 2)
+        body = self._land(order)
+        if self._line.answers_to_lose:
+            self._line.answers_to_lose -= 1
+            await asyncio.sleep(DEADLINE - self._line.latency / 2)
+            return Ambiguous("timeout")
+        await asyncio.sleep(self._line.latency / 2)
+        if "errcode" in body:
+            return Refused(int(body["errcode"]), str(body["errmsg"]))
+        return Granted(str(body["access_token"]), int(body["expires_in"]))
+
+    async def probe(self, _account: Account, value: str) -> ProbeVerdict:
+        """Say whether the platform takes the token."""
+        if self._line.is_cut or self._line.is_unreachable:
+            await asyncio.sleep(DEADLINE)
+            return ProbeVerdict.UNKNOWN
+        await asyncio.sleep(self._line.latency)
+        body = self._world.refusal_of(value, self._clock.wall())
+        errcode = 0 if body is None else int(body["errcode"])
+        self._line.journal.append(Call(self._clock.boot(), self._ip, "probe", errcode))
+        return judge_probe(errcode)
+
+    def _land(self, order: Order) -> dict[str, Any]:
+        asked: dict[str, Any] = {
+            "appid": order.account.appid,
+            "secret": order.account.secret.reveal(),
+            "grant_type": GRANT_TYPE,
+            "ip": self._ip,
+            "now": self._clock.wall(),
+        }
+        if self._line.refusal is not None:
+            body = self._world.refusal(self._line.refusal, self._clock.wall())
+        elif order.mode is Mode.CLASSIC:
+            body = self._world.token(**asked)
+        else:
+            body = self._world.stable_token(**asked, force_refresh=order.force)
+        what = "token" if order.mode is Mode.CLASSIC else "stable_token"
+        call = Call(self._clock.boot(), self._ip, what, int(body.get("errcode", 0)), order.force)
+        self._line.journal.append(call)
+        return body
+
+
+class SceneStore(MemoryStore):
+    """A memory store at the end of a way that can be closed. `step` is how far its clock was put forward."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.is_away = False
+        self.step = 0.0
+        super().__init__(lambda: clock.wall() + self.step)
+
+    async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
+        """Apply, if the way is open."""
+        await self._go()
+        return await super().apply(commands)
+
+    async def load(self, slot: Slot) -> Record:
+        """Load, if the way is open."""
+        await self._go()
+        return await super().load(slot)
+
+    async def account(self, appid: str) -> Account | None:
+        """Return the account, if the way is open."""
+        await self._go()
+        return await super().account(appid)
+
+    async def changes(self, after: Instant) -> Changes:
+        """Tell, if the way is open."""
+        await self._go()
+        return await super().changes(after)
+
+    async def tell(self, events: Sequence[Event]) -> None:
+        """Append, if the way is open."""
+        await self._go()
+        await super().tell(events)
+
+    async def _go(self) -> None:
+        await asyncio.sleep(0.001)
+        if self.is_away:
+            raise StoreUnavailable("store_unavailable")
+
+
+class Replica:
+    """A process with a keeper."""
+
+    def __init__(self, scene: Scene, index: int) -> None:
+        self.process = Process(f"replica {index}")
+        self.ip = f"10.0.0.{index + 1}"
+        platform = ScenePlatform(scene.world, scene.clock, scene.line, self.ip)
+        self.keeper = Keeper(scene.store, platform, scene.clock, random=Random(index), poll_seconds=scene.poll_seconds)
+
+
+class Reader:
+    """A business server: keeps what it was handed for `refresh_in`, uses it all the time, remembers what went wrong."""
+
+    def __init__(self, scene: Scene, replica: Replica, every: float) -> None:
+        self.served = 0
+        self.refused: list[float] = []
+        """When the platform refused what it used."""
+        self.failed: list[tuple[float, ZhongkongError]] = []
+        self.marks: set[str] = set()
+        self.longest_wait = 0.0
+        self._scene = scene
+        self._every = every
+        self._keeper = replica.keeper
+        self._handed: Handed | None = None
+        self._look_again_at = 0.0
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        while True:
+            if self._scene.time() >= self._look_again_at:
+                await self._read()
+            if self._handed is not None:
+                self.served += 1
+                if not self._scene.is_alive(self._handed.value):
+                    self.refused.append(self._scene.time())
+            await asyncio.sleep(self._every)
+
+    async def _read(self) -> None:
+        began = self._scene.time()
+        try:
+            self._handed = await self._keeper.credential(SLOT)
+        except ZhongkongError as error:
+            self._handed = None
+            self.failed.append((began, error))
+            self._look_again_at = began + (error.retry_after or 1.0)
+        else:
+            self.marks |= {mark for mark in ("doubtful", "stale") if getattr(self._handed, mark)}
+            self._look_again_at = began + self._handed.refresh_in
+        self.longest_wait = max(self.longest_wait, self._scene.time() - began)
+
+
+class Scene:
+    """One account, some replicas, and time to turn. The account is there from the beginning unless told otherwise."""
+
+    def __init__(
+        self,
+        mode: Mode = Mode.STABLE,
+        *,
+        replicas: int = 1,
+        on_contest: Mode = Mode.STABLE,
+        account: bool = True,
+        poll_seconds: float = 1.0,
+    ) -> None:
+        self.clock = FakeClock()
+        self.world = World()
+        self.world.add_account(APPID, SECRET)
+        self.line = Line()
+        self.store = SceneStore(self.clock)
+        self.account = Account(APPID, AccountKind.OFFICIAL, Secret(SECRET), mode=mode, on_contest=on_contest)
+        if account:
+            self.change_account()
+        self.poll_seconds = poll_seconds
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.replicas = [Replica(self, index) for index in range(replicas)]
+        for replica in self.replicas:
+            self.begin(replica.keeper.run(), replica)
+
+    # --- time
+
+    def time(self) -> float:
+        """Return the seconds since the scene began."""
+        return self.clock.boot()
+
+    def turn(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.clock.turn(seconds)
+
+    def turn_to(self, instant: Instant) -> None:
+        """Let time pass until the clock of platform and store says `instant`."""
+        self.clock.turn(max(0.0, instant - self.clock.wall()))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run to its end; time passes as far as it takes."""
+        return self.clock.run(coroutine)
+
+    def begin(self, coroutine: Coroutine[Any, Any, T], replica: Replica | None = None) -> asyncio.Task[T]:
+        """Begin something, in a replica's process if one is named."""
+        process = replica.process if replica is not None else Process("the world")
+        task = self.clock.loop.spawn(process, coroutine)
+        self._tasks.append(task)
+        return task
+
+    # --- callers
+
+    def read(self, replica: int = 0) -> Handed:
+        """Read once."""
+        return self.run(self.replicas[replica].keeper.credential(SLOT))
+
+    def reject(self, value: str, caller: str = "caller", replica: int = 0) -> Rejected:
+        """Reject a value once."""
+        return self.run(self.replicas[replica].keeper.reject(SLOT, caller, value=value))
+
+    def seat_reader(self, replica: int = 0, every: float = 1.0) -> Reader:
+        """Let a business server read from a replica, and use what it was handed every so many seconds, from now on."""
+        reader = Reader(self, self.replicas[replica], every)
+        self.begin(reader.run())
+        return reader
+
+    # --- what people and strangers do
+
+    def change_account(self, **what: Any) -> None:
+        """Put the account into the store, changed as told."""
+        self.account = replace(self.account, **what)
+        self.run(self.store.put_account(self.account))
+
+    def mint_as_stranger(self) -> None:
+        """Let somebody else with the same secret ask for a classic token."""
+        secret = self.world.account(APPID).secret
+        asked = {"appid": APPID, "secret": secret, "grant_type": GRANT_TYPE, "ip": STRANGER}
+        self.world.token(**asked, now=self.clock.wall())
+
+    def revoke_all(self) -> None:
+        """Let the platform end every token of the account, behind our back."""
+        self.world.revoke_all(APPID, self.clock.wall())
+
+    # --- what is true
+
+    @property
+    def record(self) -> Record:
+        """The store's record of the slot, whether the way to it is open or not."""
+        return self.clock.run(MemoryStore.load(self.store, SLOT))
+
+    @property
+    def issued(self) -> list[Issued]:
+        """Every token that the platform issued, strangers' included."""
+        return self.world.issued(APPID)
+
+    @property
+    def events(self) -> list[str]:
+        """The codes of the audit log, oldest first."""
+        return [kept.event.code for kept in self.clock.run(self.store.events(limit=10_000))]
+
+    def is_alive(self, value: str) -> bool:
+        """Say whether the platform takes the token now."""
+        return self.world.is_alive(value, self.clock.wall())
