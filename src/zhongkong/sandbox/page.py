@@ -32,7 +32,7 @@ TEXTS = {
     ),
     "clock": ("沙箱时间", "Sandbox time"),
     "speed": ("倍速", "speed"),
-    "faults": ("个故障在等着", "faults in wait"),
+    "faults": ("等着的故障", "faults in wait"),
     "base_url": ("接口地址（代替 https://api.weixin.qq.com）", "API address (instead of https://api.weixin.qq.com)"),
     "none": ("还没有账号：用控制接口加一个。", "No account yet: add one through the control API."),
     "official": ("公众号", "official account"),

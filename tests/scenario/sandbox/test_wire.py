@@ -48,8 +48,10 @@ async def ask_until_closed(sandbox: Running, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("acts", [False, True])
-def test_a_dropped_call_ends_without_one_byte(run: Callable[..., Any], *, acts: bool) -> None:
-    """Before or after the platform acted: the caller cannot tell, and that is the point."""
+def test_a_dropped_call_ends_without_one_byte(
+    run: Callable[..., Any], caplog: pytest.LogCaptureFixture, *, acts: bool
+) -> None:
+    """Before or after the platform acted: the caller cannot tell, and that is the point. The server sees no error."""
 
     async def story() -> None:
         async with open_sandbox(port=0) as sandbox:
@@ -61,6 +63,7 @@ def test_a_dropped_call_ends_without_one_byte(run: Callable[..., Any], *, acts: 
             assert (entry.errcode, entry.answer) == (0 if acts else None, "drop")
 
     run(story())
+    assert not caplog.records
 
 
 def test_a_post_is_dropped_too(run: Callable[..., Any]) -> None:
