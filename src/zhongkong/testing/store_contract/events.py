@@ -15,6 +15,7 @@ from zhongkong.testing.store_contract.stories import (
     Harness,
     minted,
     on_a_store,
+    told,
 )
 
 
@@ -35,20 +36,20 @@ class EventContract:
     @on_a_store
     async def test_events_told_are_stamped_and_kept_in_every_detail(self, store: FullStore, harness: Harness) -> None:
         """Values come back as they went: text, number, fraction."""
-        event = Event("account_added", APPID, {"by": "管理员 k1", "revision": 1, "seconds": 0.1})
-        await store.tell([event, Event("started", "")])
+        event = told(APPID, by="管理员 k1", revision=1, seconds=0.1)
+        await store.tell([event, told()])
         await store.tell([])
         now = (await store.changes(NEVER)).now
         other = await harness.open()
         kept = await other.events()
-        assert [one.event for one in kept] == [event, Event("started", "")]
+        assert [one.event for one in kept] == [event, told()]
         assert {one.at for one in kept} == {now}
         await other.close()
 
     @on_a_store
     async def test_events_are_paged_oldest_first(self, store: FullStore, harness: Harness) -> None:
         """A follower asks from its last id on and gets each event once."""
-        await store.tell([Event("e", ("wxa", "wxb")[number % 2], {"n": number}) for number in range(10)])
+        await store.tell([told(("wxa", "wxb")[number % 2], n=number) for number in range(10)])
         seen, after = [], 0
         while page := await store.events(after, limit=3):
             seen += [one.event.values["n"] for one in page]
@@ -61,7 +62,7 @@ class EventContract:
     @on_a_store
     async def test_the_last_events_come_oldest_first(self, store: FullStore, harness: Harness) -> None:
         """As a log is read."""
-        await store.tell([Event("e", ("wxa", "wxb")[number % 2], {"n": number}) for number in range(10)])
+        await store.tell([told(("wxa", "wxb")[number % 2], n=number) for number in range(10)])
         assert [one.event.values["n"] for one in await store.last_events(3)] == [7, 8, 9]
         assert [one.event.values["n"] for one in await store.last_events(2, appid="wxa")] == [6, 8]
         assert len(await store.last_events()) == 10
@@ -69,9 +70,9 @@ class EventContract:
     @on_a_store
     async def test_old_events_are_swept_a_few_at_a_time(self, store: FullStore, harness: Harness) -> None:
         """The oldest first, never one that is young enough, and never so many that others wait."""
-        await store.tell([Event("e", "", {"n": number}) for number in range(5)])
+        await store.tell([told(n=number) for number in range(5)])
         harness.advance(100)
-        await store.tell([Event("e", "", {"n": 5})])
+        await store.tell([told(n=5)])
         now = (await store.changes(NEVER)).now
         assert await store.sweep_events(now, limit=2) == 2
         assert [one.event.values["n"] for one in await store.events()] == [2, 3, 4, 5]
@@ -82,13 +83,13 @@ class EventContract:
     @on_a_store
     async def test_ids_of_events_are_never_given_again(self, store: FullStore, harness: Harness) -> None:
         """A follower that asks after its last id would miss an event that got a smaller one."""
-        await store.tell([Event("old", ""), Event("old", "")])
+        await store.tell([told(n=1), told(n=2)])
         last = (await store.events())[-1].id
         harness.advance(1)
         await store.sweep_events((await store.changes(NEVER)).now)
         assert await store.events() == []
         await store.close()
         again = await harness.open()
-        await again.tell([Event("new", "")])
-        assert [one.event.code for one in await again.events(after=last)] == ["new"]
+        await again.tell([told(n=3)])
+        assert [one.event for one in await again.events(after=last)] == [told(n=3)]
         await again.close()
