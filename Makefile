@@ -21,8 +21,8 @@ setup: $(READY)  ## create .venv/ with the package (editable) and the developmen
 # Touched last: a setup cut short is taken up again. Made anew whenever what the package needs may have changed.
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: install it, or say make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "── setup: .venv/ with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv  # never over one that another Python made
+	@echo "── setup: .venv/ with $$($(BIN)/python --version)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@touch $@
 
