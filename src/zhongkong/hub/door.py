@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple, TypeAlias
 
@@ -79,6 +80,7 @@ def find_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]
     return str(address) if address is not None else ""
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     """Return an address as proxies write it, perhaps with its port; one of IPv4 in IPv6's clothes is IPv4."""
     text = text.strip()

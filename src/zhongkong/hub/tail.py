@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from zhongkong.core.model import Seconds
 from zhongkong.core.ports import Events, KeptEvent
 from zhongkong.errors import StoreError
+
+logger = logging.getLogger("zhongkong.hub")
 
 LOOK_EVERY: Seconds = 1.0
 PAGE = 500
@@ -20,6 +23,8 @@ class Tail:
         self._store = store
         self._moved = asyncio.Condition()
         self._listeners: list[Callable[[KeptEvent], None]] = []
+        self._is_begun = False
+        self._trouble = ""
         self.last = 0
 
     def listen(self, tell: Callable[[KeptEvent], None]) -> None:
@@ -28,17 +33,19 @@ class Tail:
 
     async def run(self) -> None:
         """Look for new events again and again; what was there before is passed over."""
-        started = False
         while True:
             try:
-                if not started:
-                    newest = await self._store.last_events(1)
-                    self.last = newest[-1].id if newest else 0
-                    started = True
-                await self._look()
-            except StoreError:
-                pass
+                await (self._look() if self._is_begun else self._begin())
+            except StoreError as error:
+                self._note_store(str(error))
+            else:
+                self._note_store("")
             await asyncio.sleep(LOOK_EVERY)
+
+    async def _begin(self) -> None:
+        newest = await self._store.last_events(1)
+        self.last = newest[-1].id if newest else 0
+        self._is_begun = True
 
     async def _look(self) -> None:
         while events := await self._store.events(self.last, PAGE):
@@ -49,10 +56,17 @@ class Tail:
             async with self._moved:
                 self._moved.notify_all()
 
-    async def beyond(self, event_id: int, patience: Seconds) -> None:
-        """Return when there is an event after `event_id`, or after `patience` seconds."""
+    def _note_store(self, trouble: str) -> None:
+        """Log that the store went away, and that it is back; what it means is in `/readyz`."""
+        if trouble != self._trouble:
+            logger.warning("store: %s", trouble or "it is back")
+        self._trouble = trouble
+
+    async def moves_beyond(self, event_id: int, patience: Seconds) -> bool:
+        """Return true once there is an event after `event_id`, or false after `patience` seconds."""
         try:
             async with asyncio.timeout(patience), self._moved:
                 await self._moved.wait_for(lambda: self.last > event_id)
         except TimeoutError:
-            return
+            return False
+        return True

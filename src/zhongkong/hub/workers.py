@@ -13,8 +13,6 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from prometheus_client.multiprocess import mark_process_dead
-
 from zhongkong.core.model import Seconds
 from zhongkong.core.ports import Clock
 from zhongkong.hub.telemetry import MULTIPROCESS_DIR
@@ -94,7 +92,6 @@ class Supervisor:
             if process is None or process.is_alive():
                 continue
             process.join()
-            _forget_measures(process)
             place.process = None
             code = process.exitcode or 0
             if self._ending:
@@ -161,8 +158,3 @@ def _shared_measures() -> Iterator[None]:
     finally:
         del os.environ[MULTIPROCESS_DIR]
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _forget_measures(process: BaseProcess) -> None:
-    if process.pid is not None:
-        mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # theirs has no annotations

@@ -144,6 +144,20 @@ def test_a_stream_survives_the_stores_absence(house: House, admin: str) -> None:
     stream.leave()
 
 
+def test_what_a_stream_could_not_read_it_reads_when_the_store_is_back(house: House, admin: str) -> None:
+    """Also when nothing new happens that would remind it."""
+    tell(house, Event("contested", APPID))
+    house.clock.turn(1.5)
+    house.store.is_away = True
+    stream = house.follow(PATH, admin, {"last-event-id": "0"})
+    house.clock.turn(5.0)
+    assert (stream.status, stream.events) == (200, [])
+    house.store.is_away = False
+    house.clock.turn(1.5)
+    assert [one["code"] for one in stream.events] == ["contested"]
+    stream.leave()
+
+
 def test_a_stream_ends_when_the_hub_does(house: House, admin: str) -> None:
     """Properly, so that the client connects to another replica."""
     stream = house.follow(PATH, admin)

@@ -54,7 +54,7 @@ class Credentials:
         wait = query_integer(request, "wait", 0, WAIT_LONGEST)
         try:
             handed = await self._keeper.credential(Slot(appid), seen=latest_generation(held))
-            if wait and is_held(handed, held):
+            if wait and is_held(handed.etag, held):
                 handed = await self._news_of(handed, wait)
         except ZhongkongError as error:
             self._telemetry.read("unavailable" if isinstance(error, CredentialUnavailable) else "failed")
@@ -116,19 +116,20 @@ def latest_generation(if_none_match: str) -> int:
     return max((int(found) for found in _ETAG.findall(if_none_match)), default=0)
 
 
-def is_held(handed: Handed, if_none_match: str) -> bool:
+def is_held(etag: str, if_none_match: str) -> bool:
     """Say whether this very credential is among the ETags that a caller holds, by weak comparison."""
-    return handed.etag.removeprefix("W/") in if_none_match
+    return etag.removeprefix("W/") in if_none_match
 
 
 def build_answer(handed: Handed, if_none_match: str, *, as_text: bool) -> Response:
     """Return the answer to a read. It may be kept for `refresh_in` seconds, by the caller alone."""
+    etag = handed.etag
     headers = {
-        "ETag": handed.etag,
+        "ETag": etag,
         "Cache-Control": f"private, max-age={handed.refresh_in}",
         "Vary": "Accept, Authorization",
     }
-    if is_held(handed, if_none_match):
+    if is_held(etag, if_none_match):
         return Response(None, HTTPStatus.NOT_MODIFIED, headers)
     if as_text:
         return Response(handed.value, HTTPStatus.OK, headers, "text/plain")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -79,22 +78,28 @@ class Events:
     async def _follow(self, caller: Caller, appid: str, after: int, lang: Language) -> AsyncIterator[str]:
         """Yield events as they come, until we drain or the key is no longer good."""
         yield ": zhongkong\n\n"
-        quiet = 0.0
+        quiet, is_behind = 0.0, True
         while not self._draining.is_set() and self._door.still_admits(caller):
-            page: list[KeptEvent] = []
-            with suppress(StoreError):
-                page = await self._store.events(after, PAGE, appid)
-            for one in page:
+            newest = self._tail.last
+            page = await self._page(after, appid) if is_behind else []
+            for one in page or ():
                 after = one.id
                 if _may_see(caller.key, one):
                     yield _as_sse(one, lang)
                     quiet = 0.0
             if not page:
-                await self._tail.beyond(max(after, self._tail.last), LOOK_EVERY)
+                is_behind = await self._tail.moves_beyond(max(after, newest), LOOK_EVERY) or page is None
                 quiet += LOOK_EVERY
             if quiet >= SIGN_OF_LIFE:
                 yield ":\n\n"
                 quiet = 0.0
+
+    async def _page(self, after: int, appid: str) -> list[KeptEvent] | None:
+        """Return the next events, or None while the store is away."""
+        try:
+            return await self._store.events(after, PAGE, appid)
+        except StoreError:
+            return None
 
 
 class EventStream(Response):
