@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from zhongkong.core.command import Step
 from zhongkong.core.model import (
     PAST_KEPT,
+    Account,
     Instant,
     Lease,
     Probe,
@@ -37,6 +38,18 @@ class Change:
                 after, revision=self.revision, lease=None, refresh_at=now, asks=0, insist=False, condemned=condemned
             )
         return Step(after, None)
+
+
+def change_account(account: Account, old: Account | None, record: Record) -> tuple[Account, Change]:
+    """Return `account` with its revision, in place of `old`, and the change that its slot's `record` follows by.
+
+    The revision goes on from the old account's, or from the tombstone of one that was removed.
+    """
+    if old is None:
+        revision, moved = record.revision + 1, False
+    else:
+        revision, moved = old.revision + account.mints_otherwise_than(old), account.lives_elsewhere_than(old)
+    return replace(account, revision=revision), Change(record.slot, revision, moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from zhongkong.core.change import Change, Remove
+from zhongkong.core.change import Remove, change_account
 from zhongkong.core.command import Applied, Command, run
 from zhongkong.core.grants import Key
 from zhongkong.core.model import Account, Event, Instant, Kind, Record, Slot
@@ -59,15 +59,11 @@ class MemoryStore:
 
     async def put_account(self, account: Account) -> Account:
         """Add or replace an account; its slot follows."""
-        kept = self._accounts.get(account.appid)
-        old = kept[0] if kept else None
         slot = Slot(account.appid, Kind.ACCESS_TOKEN)
-        revision = old.revision if old else (self._records.get(slot) or Record(slot)).revision + 1
-        if old is not None and account.mints_otherwise_than(old):
-            revision += 1
-        account = replace(account, revision=revision)
+        kept = self._accounts.get(account.appid)
+        account, change = change_account(account, kept and kept[0], self._records.get(slot) or Record(slot))
         self._accounts[account.appid] = (account, self._now())
-        self._apply(Change(slot, revision, moved=old is not None and account.lives_elsewhere_than(old)))
+        self._apply(change)
         return account
 
     async def remove_account(self, appid: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, Select, column, insert, inspect, select, table
 
 from zhongkong.adapters.stores.schema import SCHEMA, Tables
 from zhongkong.adapters.stores.writer import Transaction
@@ -43,7 +43,8 @@ def schema_of(connection: Connection, tables: Tables) -> str:
     """Return the number of the store's newest migration; empty for an empty store."""
     if not inspect(connection).has_table(tables.version):
         return ""
-    return connection.execute(text(f"SELECT version_num FROM {tables.version}")).scalar_one_or_none() or ""  # noqa: S608
+    newest: Select[str] = select(column("version_num")).select_from(table(tables.version))
+    return connection.execute(newest).scalar_one_or_none() or ""
 
 
 def migrate(connection: Connection, tables: Tables, prefix: str) -> None:

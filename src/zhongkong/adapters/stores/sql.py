@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from zhongkong.adapters.stores.rows import Rows, read_event, read_key, write_key
 from zhongkong.adapters.stores.schema import Tables, build_tables
 from zhongkong.adapters.stores.worker import Worker
 from zhongkong.adapters.stores.writer import Reader, Snapshot, Transaction, Writer
-from zhongkong.core.change import Change, Remove
+from zhongkong.core.change import Remove, change_account
 from zhongkong.core.command import Applied, Command
 from zhongkong.core.grants import Key
 from zhongkong.core.model import NEVER, Account, Event, Instant, Kind, Record, Seconds, Slot
@@ -129,13 +128,11 @@ class SqlStore:
         slot = Slot(account.appid, Kind.ACCESS_TOKEN)
 
         def put(transaction: Transaction) -> Account:
-            old = self._account_in(transaction, account.appid)
-            revision = old.revision if old else transaction.record(slot).revision + 1
-            if old is not None and account.mints_otherwise_than(old):
-                revision += 1
-            new = replace(account, revision=revision)
+            new, change = change_account(
+                account, self._account_in(transaction, account.appid), transaction.record(slot)
+            )
             transaction.put(self._tables.accounts, self._rows.write_account(new, transaction.now()))
-            transaction.run(Change(slot, revision, moved=old is not None and account.lives_elsewhere_than(old)))
+            transaction.run(change)
             return new
 
         return await self._writer.ask(put, [slot])
