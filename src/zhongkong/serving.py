@@ -20,7 +20,7 @@ from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.connections import Way
 from zhongkong.adapters.platform import AiohttpPlatform
 from zhongkong.adapters.seal import FileSeal
-from zhongkong.adapters.stores.sql import open_sqlite
+from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import NEVER, Account, Seconds, Secret
 from zhongkong.core.ports import Clock, FullStore, Platform
@@ -91,12 +91,12 @@ class Welcome:
 
 
 @asynccontextmanager
-async def seat_store(settings: Settings) -> AsyncIterator[tuple[FullStore, FileSeal]]:
+async def seat_store(settings: Settings) -> AsyncIterator[tuple[SqlStore, FileSeal]]:
     """Open the store that the settings name, and its seal; both are made where there are none.
 
     Raises: SettingInvalid. StoreRefused. StoreUnavailable. WrongSeal.
     """
-    path = _store_path(settings.store_url)
+    path = store_path(settings.store_url)
     for directory in {settings.data_dir, settings.seal_file.parent}:
         _make_private(directory)
     seal = FileSeal(settings.seal_file)
@@ -162,7 +162,11 @@ async def seat_hub(settings: Settings, *, log_events_in: Language | None = None)
         yield Hub(seats, build_app(parts), build_metrics_app(parts), draining)
 
 
-def _store_path(url: str) -> Path:
+def store_path(url: str) -> Path:
+    """Return the file that a store's URL names.
+
+    Raises: SettingInvalid: it names something else.
+    """
     if not url.startswith(SQLITE) or url == SQLITE:
         raise SettingInvalid("store_kind_unknown", url=url.partition("@")[2] or url)
     return Path(url.removeprefix(SQLITE))

@@ -10,6 +10,7 @@ from zhongkong.messages import LANGUAGES, codes, render
 from zhongkong.messages.catalogue import _catalogue
 
 ALL = sorted(codes())
+SENTENCES = [code for code in ALL if not code.startswith("label_")]
 
 
 def _named(text: str) -> set[str]:
@@ -25,7 +26,7 @@ def test_a_code_has_both_languages_naming_the_same_values(code: str) -> None:
     assert all(name.isidentifier() for name in _named(text["en"]))
 
 
-@pytest.mark.parametrize("code", ALL)
+@pytest.mark.parametrize("code", SENTENCES)
 def test_a_text_is_a_finished_sentence(code: str) -> None:
     """Texts are put one after the other; Chinese ones end and pause with Chinese punctuation."""
     text = _catalogue()[code]

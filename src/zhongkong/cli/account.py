@@ -1,0 +1,142 @@
+"""`zhongkong account`: add, list, show, set, remove."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from zhongkong.cli.exits import Exit, exit_of_state
+from zhongkong.cli.session import Session, read_secret
+from zhongkong.cli.tables import show_account, show_accounts
+from zhongkong.cli.words import Group, hub_option, option, secret_options
+from zhongkong.core.model import AccountKind, Kind, Mode
+
+KINDS = click.Choice([kind.value for kind in AccountKind])
+MODES = click.Choice([mode.value for mode in Mode])
+
+
+@click.group(cls=Group, help="cli_help_account")
+def account() -> None:
+    """Hold the commands about accounts."""
+
+
+@account.command("add", help="cli_help_account_add")
+@click.argument("appid")
+@option("--kind", type=KINDS, help="cli_option_kind")
+@option("--mode", type=MODES, help="cli_option_mode")
+@option("--name", help="cli_option_name")
+@option("--base-url", metavar="URL", help="cli_option_base_url")
+@option("--test", "is_test", is_flag=True, default=None, help="cli_option_test")
+@option("--on-contest", type=MODES, help="cli_option_on_contest")
+@secret_options
+@hub_option
+@click.pass_obj
+def add(session: Session, /, appid: str, secret_file: str | None, secret_env: str | None, **fields: Any) -> Exit:
+    """Add an account, mint at once, and say what came of it."""
+    secret = read_secret(session, file=secret_file, variable=secret_env, prompt="cli_ask_secret")
+    body = {"appid": appid, "secret": secret.reveal(), **_given(fields)}
+    added = asyncio.run(_ask(session, "POST", "/v1/accounts", body))
+    return _tell_tried(session, added, "cli_account_added")
+
+
+@account.command("list", help="cli_help_account_list")
+@hub_option
+@click.pass_obj
+def list_accounts(session: Session) -> None:
+    """Show all accounts and how they are."""
+    listed = asyncio.run(_ask(session, "GET", "/v1/accounts"))
+    if session.as_json:
+        session.show_json(listed)
+    elif listed["accounts"]:
+        show_accounts(session, listed["accounts"])
+    else:
+        session.say("cli_no_accounts")
+
+
+@account.command("show", help="cli_help_account_show")
+@click.argument("appid")
+@hub_option
+@click.pass_obj
+def show(session: Session, appid: str) -> None:
+    """Show one account, and what to do if it is not well."""
+    shown = asyncio.run(_ask(session, "GET", _path(appid)))
+    if session.as_json:
+        session.show_json(shown)
+    else:
+        show_account(session, shown)
+
+
+@account.command("set", help="cli_help_account_set")
+@click.argument("appid")
+@option("--secret", "asks_secret", is_flag=True, help="cli_option_secret")
+@option("--kind", type=KINDS, help="cli_option_kind")
+@option("--mode", type=MODES, help="cli_option_mode")
+@option("--name", help="cli_option_name")
+@option("--base-url", metavar="URL", help="cli_option_base_url")
+@option("--test/--no-test", "is_test", default=None, help="cli_option_test")
+@option("--on-contest", type=MODES, help="cli_option_on_contest")
+@secret_options
+@hub_option
+@click.pass_obj
+def change(
+    session: Session,
+    /,
+    appid: str,
+    asks_secret: bool,  # noqa: FBT001 (click passes options by name)
+    secret_file: str | None,
+    secret_env: str | None,
+    **fields: Any,
+) -> Exit:
+    """Change an account and try it at once; without any option only the latter."""
+    body = _given(fields)
+    if asks_secret or secret_file or secret_env:
+        secret = read_secret(session, file=secret_file, variable=secret_env, prompt="cli_ask_secret")
+        body["secret"] = secret.reveal()
+    changed = asyncio.run(_ask(session, "PATCH", _path(appid), body))
+    return _tell_tried(session, changed, "cli_account_changed" if body else "cli_account_tried")
+
+
+@account.command("remove", help="cli_help_account_remove")
+@click.argument("appid")
+@option("--yes", is_flag=True, help="cli_option_yes")
+@hub_option
+@click.pass_obj
+def remove(session: Session, appid: str, yes: bool) -> Exit:  # noqa: FBT001 (click passes options by name)
+    """Remove an account after a person said yes."""
+    if not yes and not click.confirm(session.text("cli_ask_remove", appid=appid), err=True):
+        return Exit.FAILED
+    asyncio.run(_ask(session, "DELETE", _path(appid)))
+    session.say("cli_account_removed", appid=appid)
+    return Exit.DONE
+
+
+def _path(appid: str) -> str:
+    return f"/v1/accounts/{quote(appid, safe='')}"
+
+
+async def _ask(session: Session, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async with session.api() as api:
+        return await api.ask(method, path, body)
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _tell_tried(session: Session, document: dict[str, Any], code: str) -> Exit:
+    """Say what was done, and how the account's token is now: a text that ends with what a person does, if he must."""
+    credential = document["credentials"][Kind.ACCESS_TOKEN.value]
+    if session.as_json:
+        session.show_json(document)
+        return exit_of_state(credential["state"])
+    session.say(code, appid=document["appid"])
+    if "detail" in credential:
+        session.tell(credential["detail"])
+    else:
+        session.say("cli_well", appid=document["appid"], generation=credential["generation"])
+    if code == "cli_account_added":
+        session.say("cli_next_key", appid=document["appid"])
+    return exit_of_state(credential["state"])

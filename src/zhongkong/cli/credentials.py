@@ -1,0 +1,57 @@
+"""`zhongkong token` and `zhongkong reject`: read a token, report one that was refused."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from zhongkong.cli.session import Session, read_secret
+from zhongkong.cli.words import Command, hub_option, option
+from zhongkong.core.model import Kind
+
+
+@click.command("token", cls=Command, help="cli_help_token")
+@click.argument("appid")
+@hub_option
+@click.pass_obj
+def token(session: Session, appid: str) -> None:
+    """Print a token: alone on its line, or with all that is known of it."""
+    handed = asyncio.run(_ask(session, "GET", _path(appid)))
+    if session.as_json:
+        session.show_json(handed)
+    else:
+        click.echo(handed[Kind.ACCESS_TOKEN.value])
+
+
+@click.command("reject", cls=Command, help="cli_help_reject")
+@click.argument("appid")
+@option("--sha256", metavar="HEX", help="cli_option_sha256")
+@option("--generation", type=click.IntRange(min=1), help="cli_option_generation")
+@option("--token-file", metavar="PATH", help="cli_option_token_file")
+@hub_option
+@click.pass_obj
+def reject(session: Session, appid: str, sha256: str | None, generation: int | None, token_file: str | None) -> None:
+    """Report a refused token, and say what became of it; the new one is not shown."""
+    body: dict[str, Any] = {"rejected_sha256": sha256, "generation": generation}
+    body = {name: value for name, value in body.items() if value is not None}
+    if not body:
+        refused = read_secret(session, file=token_file, variable=None, prompt="cli_ask_token")
+        body = {"rejected": refused.reveal()}
+    answered = asyncio.run(_ask(session, "POST", f"{_path(appid)}/reject", body))
+    if session.as_json:
+        del answered[Kind.ACCESS_TOKEN.value]
+        session.show_json(answered)
+    else:
+        session.say(f"cli_rejected_{answered['outcome']}", appid=appid, generation=answered["generation"])
+
+
+def _path(appid: str) -> str:
+    return f"/v1/accounts/{quote(appid, safe='')}/{Kind.ACCESS_TOKEN.value}"
+
+
+async def _ask(session: Session, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async with session.api() as api:
+        return await api.ask(method, path, body)

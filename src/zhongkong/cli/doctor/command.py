@@ -1,0 +1,111 @@
+"""The command: looks at one thing after the other, at the store here or at a hub, and tells all it found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from zhongkong.cli.api import Api, ApiRefused, open_here, url_of
+from zhongkong.cli.doctor.findings import Area, Findings, State
+from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_way
+from zhongkong.cli.doctor.storage import look_at_settings, look_at_storage
+from zhongkong.cli.exits import Exit
+from zhongkong.cli.session import Session
+from zhongkong.cli.tables import open_console
+from zhongkong.cli.words import Command, hub_option
+from zhongkong.core.model import Kind
+from zhongkong.errors import ZhongkongError
+from zhongkong.settings import Settings
+from zhongkong.wechat.endpoints import PLATFORM_URL
+
+MARKS = {State.GOOD: ("✓", "green"), State.NOTE: ("·", "dim"), State.TODO: ("✗", "red")}
+PASSING = frozenset({"starting", "refreshing", "doubtful", "refused", "unanswered", "too_early"})
+"""States of a credential that end by themselves while a hub runs."""
+
+
+@click.command("doctor", cls=Command, help="cli_help_doctor")
+@hub_option
+@click.pass_obj
+def doctor(session: Session) -> Exit:
+    """Look, tell, and say by the exit code whether there is something to do."""
+    findings = Findings(session.lang)
+    asyncio.run(_look(session, findings))
+    if session.as_json:
+        session.show_json({"well": findings.is_well, "findings": [asdict(one) for one in findings.found]})
+    else:
+        _show(session, findings)
+    return Exit.DONE if findings.is_well else Exit.FAILED
+
+
+async def _look(session: Session, findings: Findings) -> None:
+    if session.hub is not None:
+        await _look_at_hub_there(session, session.hub, findings)
+        return
+    settings = look_at_settings(session, findings)
+    if settings is None:
+        return
+    findings.lang = session.lang
+    opens = look_at_storage(settings, findings)
+    await look_at_hub(url_of(settings.host, settings.port), findings)
+    urls = await _look_at_accounts_here(settings, findings) if opens else []
+    for url in urls or [PLATFORM_URL]:
+        await look_at_platform(url, settings.egress_proxy, findings)
+
+
+async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list[str]:
+    """Look at all accounts; return the base URLs they have."""
+    try:
+        async with open_here(settings, findings.lang) as (api, _):
+            findings.good(Area.CLOCK, "doctor_store_clock")
+            return await _look_at_accounts(api, findings)
+    except ZhongkongError as error:
+        findings.error(Area.STORE, error)
+        return []
+
+
+async def _look_at_accounts(api: Api, findings: Findings) -> list[str]:
+    accounts = (await api.ask("GET", "/v1/accounts"))["accounts"]
+    if not accounts:
+        findings.note(Area.ACCOUNTS, "doctor_no_accounts")
+    for account in accounts:
+        _judge_account(account["appid"], account["credentials"][Kind.ACCESS_TOKEN.value], findings)
+    return sorted({account["base_url"] for account in accounts})
+
+
+def _judge_account(appid: str, credential: Mapping[str, Any], findings: Findings) -> None:
+    if "detail" not in credential:
+        findings.good(Area.ACCOUNTS, "doctor_account", appid=appid, generation=credential["generation"])
+        return
+    state = State.NOTE if credential["state"] in PASSING else State.TODO
+    findings.tell(Area.ACCOUNTS, state, f"account_{credential['state']}", credential["detail"])
+
+
+async def _look_at_hub_there(session: Session, url: str, findings: Findings) -> None:
+    """Look at a hub elsewhere: the way to it, the key, its accounts."""
+    if not await look_at_way(url, findings):
+        return
+    try:
+        async with session.api() as api:
+            key = await api.ask("GET", "/v1/whoami")
+            findings.good(Area.HUB, "doctor_key", name=key["name"], grants=", ".join(key["grants"]))
+            await _look_at_accounts(api, findings)
+    except ApiRefused as error:
+        findings.tell(Area.HUB, State.TODO, error.problem["code"], error.problem["detail"])
+    except ZhongkongError as error:
+        findings.error(Area.HUB, error)
+
+
+def _show(session: Session, findings: Findings) -> None:
+    grid = Table.grid(padding=(0, 1))
+    for finding in findings.found:
+        mark, colour = MARKS[finding.state]
+        grid.add_row(Text(mark, colour), Text(session.text(f"label_area_{finding.area}"), "bold"), Text(finding.text))
+    open_console().print(grid)
+    todo = sum(1 for finding in findings.found if finding.state is State.TODO)
+    session.say("doctor_something_to_do" if todo else "doctor_all_well", count=todo)

@@ -1,0 +1,91 @@
+"""What lies between this machine and the platform: names, connections, TLS, and what time it is over there."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from zhongkong.adapters.clock import MachineClock
+from zhongkong.adapters.connections import Way
+from zhongkong.adapters.platform import AiohttpPlatform, Stamp
+from zhongkong.cli.doctor.findings import Area, Findings
+from zhongkong.core.model import Account, AccountKind, Seconds, Secret
+from zhongkong.wechat.endpoints import is_platform_host
+
+STEP_WITHIN: Seconds = 5.0
+APART: Seconds = 5.0
+"""By how much the machine's clock may differ from the platform's: its Date header has whole seconds."""
+NOT_A_TOKEN = "doctor"
+"""Asked about in a call that changes nothing; that it is refused is an answer."""
+
+
+async def look_at_platform(base_url: str, proxy: str, findings: Findings) -> None:
+    """Look whether calls to `base_url` arrive, step by step, and compare clocks."""
+    if not await look_at_way(proxy or base_url, findings):
+        return
+    platform = AiohttpPlatform(MachineClock(), way=Way(proxy=proxy))
+    await platform.probe(Account("doctor", AccountKind.OFFICIAL, Secret(""), base_url=base_url), NOT_A_TOKEN)
+    stamp = next(iter(platform.last_dates.values()), None)
+    if stamp is None:
+        findings.todo(Area.NETWORK, "doctor_silent", url=base_url)
+        return
+    findings.good(Area.NETWORK, "doctor_answers", url=base_url)
+    _compare_clocks(base_url, stamp, findings)
+
+
+async def look_at_way(url: str, findings: Findings) -> bool:
+    """Look whether the name can be resolved, the host be reached and its certificate be trusted."""
+    parts = urlsplit(url)
+    host, is_tls = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(STEP_WITHIN):
+            found = await loop.getaddrinfo(host, port, proto=6)
+    except (OSError, TimeoutError):
+        findings.todo(Area.NETWORK, "doctor_no_name", host=host)
+        return False
+    address = found[0][4][0]
+    try:
+        async with asyncio.timeout(STEP_WITHIN):
+            _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if is_tls else None)
+    except ssl.SSLError as error:
+        findings.todo(Area.NETWORK, "doctor_no_tls", host=host, why=error.reason or type(error).__name__)
+        return False
+    except (OSError, TimeoutError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        findings.todo(Area.NETWORK, "doctor_no_way", host=host, port=port, address=address, why=why)
+        return False
+    writer.close()
+    findings.good(Area.NETWORK, "doctor_way", host=host, port=port, address=address)
+    return True
+
+
+async def look_at_hub(url: str, findings: Findings) -> None:
+    """Look whether a hub runs on this machine."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(STEP_WITHIN)) as session,
+            session.get(f"{url}/healthz", allow_redirects=False) as answer,
+        ):
+            version = (await answer.json())["version"]
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        findings.note(Area.HUB, "doctor_hub_away", url=url)
+    except (ValueError, LookupError, TypeError):
+        findings.todo(Area.HUB, "doctor_hub_stranger", url=url)
+    else:
+        findings.good(Area.HUB, "doctor_hub", url=url, version=version)
+
+
+def _compare_clocks(base_url: str, stamp: Stamp, findings: Findings) -> None:
+    """Judge the machine's clock by the platform's own; a sandbox's clock can be turned, so it only tells."""
+    apart = round(stamp.wall - stamp.date)
+    if abs(apart) <= APART:
+        findings.good(Area.CLOCK, "doctor_clock", url=base_url)
+    elif is_platform_host(base_url):
+        findings.todo(Area.CLOCK, "doctor_clock_wrong", url=base_url, seconds=apart)
+    else:
+        findings.note(Area.CLOCK, "doctor_clock_elsewhere", url=base_url, seconds=apart)

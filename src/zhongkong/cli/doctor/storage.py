@@ -1,0 +1,127 @@
+"""What lies on this machine: settings, seal, store, and who may read them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from zhongkong.adapters.seal import FileSeal
+from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite
+from zhongkong.cli.doctor.findings import Area, Findings
+from zhongkong.cli.session import Session
+from zhongkong.errors import SettingInvalid, StoreError
+from zhongkong.serving import store_path
+from zhongkong.settings import Settings, read_accounts
+
+ROOM = 100 * 1024 * 1024
+"""Bytes that should be free: a store grows by its events, and its log is written beside it."""
+
+
+def look_at_settings(session: Session, findings: Findings) -> Settings | None:
+    """Return the settings, None if they cannot be used."""
+    try:
+        settings = session.settings()
+        read_accounts(settings.declarations, os.environ)
+    except SettingInvalid as error:
+        findings.error(Area.SETTINGS, error)
+        return None
+    if settings.file is None:
+        findings.good(Area.SETTINGS, "doctor_settings_default", data_dir=settings.data_dir)
+    else:
+        findings.good(Area.SETTINGS, "doctor_settings", file=settings.file, data_dir=settings.data_dir)
+    return settings
+
+
+def look_at_storage(settings: Settings, findings: Findings) -> bool:
+    """Look at seal, store, permissions and room; return whether the store can be opened as it is."""
+    try:
+        path = store_path(settings.store_url)
+    except SettingInvalid as error:
+        findings.error(Area.STORE, error)
+        return False
+    seal = _look_at_seal(settings.seal_file, findings, store_is_there=path.exists())
+    opens = _look_at_store(path, settings, seal, findings)
+    _look_at_modes((settings.data_dir, settings.seal_file, path), findings)
+    _look_at_room(path, findings)
+    return opens
+
+
+def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> FileSeal | None:
+    if not path.exists():
+        if store_is_there:
+            findings.todo(Area.SEAL, "doctor_seal_lost", path=path)
+        else:
+            findings.note(Area.SEAL, "doctor_seal_none", path=path)
+        return None
+    try:
+        seal = FileSeal(path)
+    except StoreError as error:
+        findings.error(Area.SEAL, error)
+        return None
+    findings.good(Area.SEAL, "doctor_seal", path=path)
+    return seal
+
+
+def _look_at_store(path: Path, settings: Settings, seal: FileSeal | None, findings: Findings) -> bool:
+    if not path.exists():
+        findings.note(Area.STORE, "doctor_store_none", path=path)
+        return False
+    try:
+        facts = examine_sqlite(path, settings.store_prefix)
+    except StoreError as error:
+        findings.error(Area.STORE, error)
+        return False
+    if facts.faults:
+        findings.todo(Area.STORE, "store_not_whole", path=path, faults="; ".join(facts.faults))
+        return False
+    return _judge_schema(facts, path, findings) and _judge_check(facts, seal, findings)
+
+
+def _judge_schema(facts: StoreFacts, path: Path, findings: Findings) -> bool:
+    if facts.schema == facts.known:
+        findings.good(Area.STORE, "doctor_store", path=path, schema=facts.schema)
+        return True
+    code = "store_older" if facts.schema < facts.known else "store_newer"
+    findings.todo(Area.STORE, code, found=facts.schema or "–", known=facts.known)
+    return False
+
+
+def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -> bool:
+    if seal is None:
+        return False
+    if not seal.knows(facts.seal_check):
+        findings.todo(Area.SEAL, "wrong_seal")
+        return False
+    if seal.check != facts.seal_check:
+        findings.todo(Area.SEAL, "doctor_seal_half_rotated")
+    else:
+        findings.good(Area.SEAL, "doctor_seal_fits")
+    return True
+
+
+def _look_at_modes(paths: Iterable[Path], findings: Findings) -> None:
+    """Say who besides the owner may read or enter; elsewhere than on POSIX modes say nothing."""
+    if os.name != "posix":
+        return
+    exposed = False
+    for path in paths:
+        if path.exists() and (mode := path.stat().st_mode & 0o777) & 0o077:
+            wanted = "700" if path.is_dir() else "600"
+            findings.todo(Area.FILES, "doctor_exposed", path=path, mode=f"{mode:03o}", wanted=wanted)
+            exposed = True
+    if not exposed:
+        findings.good(Area.FILES, "doctor_files_private")
+
+
+def _look_at_room(path: Path, findings: Findings) -> None:
+    directory = next((one for one in path.absolute().parents if one.exists()), None)
+    if directory is None:
+        return
+    free = shutil.disk_usage(directory).free
+    told = {"directory": directory, "megabytes": free // 2**20}
+    if free < ROOM:
+        findings.todo(Area.FILES, "doctor_little_room", **told)
+    else:
+        findings.good(Area.FILES, "doctor_room", **told)

@@ -1,0 +1,90 @@
+"""The program `zhongkong`: its commands, and how each of its ends is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from zhongkong import __version__
+from zhongkong.cli.account import account
+from zhongkong.cli.api import ApiRefused
+from zhongkong.cli.credentials import reject, token
+from zhongkong.cli.doctor.command import doctor
+from zhongkong.cli.events import events
+from zhongkong.cli.exits import Exit, exit_of_error, exit_of_problem
+from zhongkong.cli.key import key
+from zhongkong.cli.running import demo, sandbox, serve
+from zhongkong.cli.session import Session, find_language
+from zhongkong.cli.store import db, seal
+from zhongkong.cli.words import Group, Option, common_options, explain_usage
+from zhongkong.errors import ZhongkongError
+from zhongkong.hub.logs import describe_bug
+from zhongkong.wechat.advice import explain_error
+
+
+class Program(Group):
+    """The root of all commands. Whatever goes wrong below ends here, in words and with an exit code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Add the options of all commands: they may stand before the command too."""
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *common_options()]
+
+    def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run the command line and exit."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        session = Session(find_language(arguments, os.environ))
+        extra = {**extra, "prog_name": "zhongkong", "standalone_mode": False, "obj": session}
+        try:
+            ended = super().main(arguments, **extra)
+        except click.Abort:
+            ended = Exit.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 (every failure is told in words)
+            ended = tell_failure(session, error)
+        sys.exit(int(ended or Exit.DONE))
+
+
+def tell_failure(session: Session, error: Exception) -> Exit:
+    """Tell on stderr what went wrong and what to do, and return the exit code."""
+    exit_code, problem = _judge(session, error)
+    if session.as_json:
+        click.echo(_as_line(problem), err=True)
+        return exit_code
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(error.ctx.get_usage(), err=True)
+    click.echo(problem["detail"], err=True)
+    click.echo(session.text("cli_see_doctor"), err=True)
+    return exit_code
+
+
+def _judge(session: Session, error: Exception) -> tuple[Exit, dict[str, Any]]:
+    match error:
+        case ApiRefused():
+            problem = error.problem
+            return exit_of_problem(problem["status"], problem.get("cause", "")), dict(problem)
+        case ZhongkongError():
+            return exit_of_error(error), {"code": error.code, "detail": explain_error(error, session.lang)}
+        case click.ClickException():
+            return Exit.USAGE, {"code": "usage", "detail": explain_usage(error, session.lang)}
+        case _:
+            what = describe_bug(error)
+            return Exit.BUG, {"code": "bug", "detail": f"{session.text('cli_bug')}\n{what}"}
+
+
+def _as_line(problem: dict[str, Any]) -> str:
+    return json.dumps(problem, ensure_ascii=False, separators=(",", ":"))
+
+
+@click.group(cls=Program, help="cli_help_zhongkong", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="zhongkong %(version)s", cls=Option, help="cli_help_version")
+def program() -> None:
+    """Be the root."""
+
+
+for command in (demo, serve, sandbox, account, key, token, reject, events, db, seal, doctor):
+    program.add_command(command)

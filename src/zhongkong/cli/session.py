@@ -1,0 +1,125 @@
+"""What a command knows of how it was called, and how it speaks: language, form of the output, store or hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zhongkong.cli.api import Api, open_here, open_there
+from zhongkong.core.model import Secret
+from zhongkong.errors import AccessDenied, SettingInvalid
+from zhongkong.messages import Language, choose_language, render
+from zhongkong.settings import Settings, find_file, load_settings
+from zhongkong.settings.values import Unfit, read_base_url
+
+LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+
+@dataclass(slots=True)
+class Session:
+    """One call of the command line."""
+
+    lang: Language
+    as_json: bool = False
+    config: str | None = None
+    hub: str | None = None
+    flags: dict[str, object] = field(default_factory=dict)
+    """Settings said on the command line, by field."""
+
+    # --- speaking
+
+    def text(self, code: str, **values: object) -> str:
+        """Return a text of the catalogue."""
+        return render(code, self.lang, **values)
+
+    def say(self, code: str, **values: object) -> None:
+        """Tell a person something on stdout; a program that reads JSON is told on stderr."""
+        self.tell(self.text(code, **values))
+
+    def tell(self, text: str) -> None:
+        """Tell a person what somebody else put into words."""
+        click.echo(text, err=self.as_json)
+
+    def show_json(self, document: Mapping[str, Any]) -> None:
+        """Write one JSON object as one line."""
+        click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+
+    # --- what is worked on
+
+    def settings(self) -> Settings:
+        """Return the settings of file, environment and flags.
+
+        Raises: SettingInvalid.
+        """
+        file = Path(self.config) if self.config else find_file(os.environ)
+        settings = load_settings(file, os.environ, self.flags)
+        self.lang = choose_language(settings.lang, default=self.lang)
+        return settings
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[Api]:
+        """Open the hub that was named, else the store of the settings.
+
+        Raises: SettingInvalid. AccessDenied. StoreError.
+        """
+        if self.hub is not None:
+            async with open_there(_read_url(self.hub), _read_key(self.hub), self.lang) as there:
+                yield there
+            return
+        settings = self.settings()
+        async with open_here(settings, self.lang) as (here, seats):
+            if seats.seal_made is not None:
+                click.echo(self.text("cli_seal_made", path=seats.seal_made), err=True)
+            yield here
+
+
+def find_language(arguments: list[str], environ: Mapping[str, str]) -> Language:
+    """Return the language to speak before the command line is understood: for --help and for what is wrong with it."""
+    said = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument == "--lang":
+            said = following
+        elif argument.startswith("--lang="):
+            said = argument.removeprefix("--lang=")
+    return choose_language(said, environ.get("ZHONGKONG_LANG"), next(filter(None, map(environ.get, LOCALE)), None))
+
+
+def read_secret(session: Session, *, file: str | None, variable: str | None, prompt: str) -> Secret:
+    """Return a secret from a file, a variable, a person who types it unseen, or stdin. It is never an argument.
+
+    `prompt` is the code of what a person is asked. Raises: SettingInvalid: there is none.
+    """
+    if file is not None:
+        text = click.open_file(file, encoding="utf-8").read()
+        source = file
+    elif variable is not None:
+        text, source = os.environ.get(variable, ""), variable
+    elif sys.stdin.isatty():
+        text, source = click.prompt(session.text(prompt), hide_input=True, prompt_suffix=" ", err=True), "stdin"
+    else:
+        text, source = sys.stdin.readline(), "stdin"
+    if not text.strip():
+        raise SettingInvalid("cli_secret_missing", source=source)
+    return Secret(text.strip())
+
+
+def _read_url(hub: str) -> str:
+    try:
+        return str(read_base_url(hub, Path()))
+    except Unfit:
+        raise SettingInvalid("setting_wants_base_url", setting="hub", where="--hub") from None
+
+
+def _read_key(hub: str) -> Secret:
+    key = os.environ.get("ZHONGKONG_KEY", "").strip()
+    if not key:
+        raise AccessDenied("cli_key_wanted", hub=hub)
+    return Secret(key)
