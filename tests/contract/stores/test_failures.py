@@ -303,7 +303,8 @@ def open_and_close(harness: SqliteHarness) -> None:
 
 def refusal_as_another(harness: SqliteHarness) -> ZhongkongError:
     """Return the error with which the store is not opened as a user without rights: another one, where we are root."""
-    open_and_close(SqliteHarness(Path(tempfile.mkdtemp())))  # loads what the other user may not be able to read
+    with tempfile.TemporaryDirectory() as name:
+        open_and_close(SqliteHarness(Path(name)))  # loads what the other user may not be able to read
     fork = multiprocessing.get_context("fork")
     ours, theirs = fork.Pipe()
 
