@@ -78,7 +78,7 @@ def test_who_saw_a_later_generation_is_never_given_an_earlier_one(house: House, 
     """A replica that is behind says so instead of taking a client back."""
     house.add_account()
     answer = house.call("GET", PATH, reader, headers={"If-None-Match": 'W/"7.00000000"'})
-    assert (answer.status_code, answer.json()["code"]) == (503, "store_behind")
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "store_behind", "1")
 
 
 def test_a_long_poll_ends_with_the_news(house: House, reader: str) -> None:

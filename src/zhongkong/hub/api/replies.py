@@ -115,8 +115,8 @@ def reply_problem(request: Request, error: ZhongkongError) -> Response:
     lang = language_of(request)
     problem = build_problem(error, lang)
     headers = {"Content-Language": {"zh": "zh-CN", "en": "en"}[lang], "Cache-Control": "no-store"}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, ceil(error.retry_after)))
+    if error.retry_after is not None or isinstance(error, StoreUnavailable):
+        headers["Retry-After"] = str(max(1, ceil(error.retry_after or 0)))
     if problem["status"] == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="zhongkong"'
     body = json.dumps(problem, ensure_ascii=False, separators=(",", ":"))
