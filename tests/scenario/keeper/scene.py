@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -32,6 +33,7 @@ from zhongkong.core.model import (
 from zhongkong.core.ports import Changes, Order
 from zhongkong.errors import StoreUnavailable, ZhongkongError
 from zhongkong.keeper.keeper import Keeper, Rejected
+from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.tokens import Issued
 from zhongkong.sandbox.world import GRANT_TYPE, World
 from zhongkong.testing.fake_clock import FakeClock
@@ -72,6 +74,8 @@ class Line:
     """So many mints are acted upon, and their answers never come."""
     refusal: int | None = None
     """The errcode by which the platform refuses every mint."""
+    departed: list[str] = field(default_factory=list)
+    """From which address each mint left, whether it arrived or not."""
     journal: list[Call] = field(default_factory=list)
 
     def asked(self, *what: str) -> list[Call]:
@@ -87,21 +91,28 @@ class ScenePlatform:
         self._clock = clock
         self._line = line
         self._ip = ip
+        self._context = copy_context()
+        """The world's own: what runs in it is nobody's process."""
 
     async def mint(self, order: Order) -> Outcome:
-        """Ask once; a request that left lands even if its sender dies."""
-        if self._line.is_unreachable:
+        """Ask once; a request that left lands even if its sender is killed or stopped."""
+        line = self._line
+        if line.is_unreachable:
             return NotSent("connection refused")
-        if self._line.is_cut:
+        line.departed.append(self._ip)
+        if line.is_cut:
             await asyncio.sleep(DEADLINE)
             return Ambiguous("timeout")
-        await asyncio.sleep(self._line.latency / 2)
-        body = self._land(order)
-        if self._line.answers_to_lose:
-            self._line.answers_to_lose -= 1
-            await asyncio.sleep(DEADLINE - self._line.latency / 2)
+        landing: asyncio.Future[dict[str, Any]] = self._clock.loop.create_future()
+        self._clock.loop.call_later(
+            line.latency / 2, lambda: landing.set_result(self._land(order)), context=self._context
+        )
+        if line.answers_to_lose:
+            line.answers_to_lose -= 1
+            await asyncio.sleep(DEADLINE)
             return Ambiguous("timeout")
-        await asyncio.sleep(self._line.latency / 2)
+        await asyncio.sleep(line.latency)
+        body = await landing
         if "errcode" in body:
             return Refused(int(body["errcode"]), str(body["errmsg"]))
         return Granted(str(body["access_token"]), int(body["expires_in"]))
@@ -146,9 +157,11 @@ class SceneStore(MemoryStore):
         super().__init__(lambda: clock.wall() + self.step)
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
-        """Apply, if the way is open."""
+        """Apply, if the way is open; the answer takes a millisecond too, so that one can be stopped before it."""
         await self._go()
-        return await super().apply(commands)
+        applied = await super().apply(commands)
+        await asyncio.sleep(0.001)
+        return applied
 
     async def load(self, slot: Slot) -> Record:
         """Load, if the way is open."""
@@ -238,9 +251,10 @@ class Scene:
         on_contest: Mode = Mode.STABLE,
         account: bool = True,
         poll_seconds: float = 1.0,
+        switches: Switches | None = None,
     ) -> None:
         self.clock = FakeClock()
-        self.world = World()
+        self.world = World(switches=switches)
         self.world.add_account(APPID, SECRET)
         self.line = Line()
         self.store = SceneStore(self.clock)

@@ -1,0 +1,141 @@
+"""What callers may ask besides reading: to be told of a change, to force one; and accounts that come and go."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenario.keeper.scene import APPID, SLOT, Scene
+from zhongkong.core.model import Mode, Secret
+from zhongkong.core.retry import FORCE_APART, FORCES_A_DAY
+from zhongkong.errors import AccountUnknown, CredentialUnavailable
+from zhongkong.keeper.keeper import RejectOutcome
+
+
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_long_poll_returns_when_there_is_another_token(replica: int) -> None:
+    """Whichever replica minted it: within a poll of the save."""
+    scene = Scene(Mode.CLASSIC, replicas=2)
+    scene.turn(2.0)
+    scene.turn_to(scene.record.refresh_at - 10.0)
+    handed = scene.read(replica)
+    before = scene.time()
+    after = scene.run(scene.replicas[replica].keeper.changed(SLOT, handed, 30.0))
+    assert after.generation == 2
+    assert scene.time() - before < 13.0
+
+
+def test_a_long_poll_without_news_ends_with_the_same_token() -> None:
+    """The caller asks again; nothing was missed."""
+    scene = Scene(Mode.STABLE)
+    handed = scene.read()
+    before = scene.time()
+    after = scene.run(scene.replicas[0].keeper.changed(SLOT, handed, 30.0))
+    assert (after.value, after.generation) == (handed.value, handed.generation)
+    assert scene.time() - before == pytest.approx(30.0)
+
+
+def test_a_long_poll_returns_when_less_of_the_token_holds() -> None:
+    """A lost answer shortens what was announced: who caches by it must hear of that."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at - 5.0)
+    scene.line.answers_to_lose = 1
+    handed = scene.read()
+    after = scene.run(scene.replicas[0].keeper.changed(SLOT, handed, 600.0))
+    while after.generation == handed.generation and not after.doubtful:
+        assert after.expires_at < handed.expires_at
+        handed = after
+        after = scene.run(scene.replicas[0].keeper.changed(SLOT, handed, 600.0))
+    assert scene.is_alive(after.value) or after.doubtful
+
+
+def test_news_from_before_the_wait_is_not_missed() -> None:
+    """The caller holds an older one than he knows: he is told at once."""
+    scene = Scene(Mode.CLASSIC)
+    old = scene.read()
+    scene.turn_to(scene.record.refresh_at + 5.0)
+    before = scene.time()
+    after = scene.run(scene.replicas[0].keeper.changed(SLOT, old, 30.0))
+    assert after.generation == 2
+    assert scene.time() == before
+
+
+def test_a_force_replaces_a_good_stable_token() -> None:
+    """A leaked token is exchanged at once; the former one lives out its overlap."""
+    scene = Scene(Mode.STABLE)
+    old = scene.read()
+    scene.turn(100.0)
+    forced = scene.run(scene.replicas[0].keeper.force(SLOT))
+    assert forced.outcome is RejectOutcome.REFRESHED
+    assert forced.handed.generation == old.generation + 1
+    assert scene.is_alive(forced.handed.value)
+    assert scene.line.asked()[-1].forced
+
+
+def test_forces_are_spaced_and_counted() -> None:
+    """Sooner than 35 s the platform would not rotate and not say so; twenty a day is all it grants."""
+    scene = Scene(Mode.STABLE, poll_seconds=5.0)
+    scene.read()
+    scene.turn(400.0)
+    keeper = scene.replicas[0].keeper
+    refusals: set[str] = set()
+    for _ in range(600):
+        try:
+            scene.run(keeper.force(SLOT))
+        except CredentialUnavailable as error:
+            refusals.add(error.cause)
+            assert error.retry_after is not None
+        scene.turn(5.0)
+    forced = [call.at for call in scene.line.asked() if call.forced]
+    assert len(forced) == FORCES_A_DAY
+    assert min(later - earlier for earlier, later in zip(forced, forced[1:], strict=False)) >= FORCE_APART
+    assert "budget" in refusals
+    assert scene.is_alive(scene.read().value)
+
+
+def test_an_account_that_went_is_forgotten_and_one_that_comes_back_counts_on() -> None:
+    """A reader that knows generation 2 must never see a 1 again."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at + 5.0)
+    assert scene.read().generation == 2
+    scene.run(scene.store.remove_account(APPID))
+    scene.turn(2.0)
+    with pytest.raises(AccountUnknown):
+        scene.read()
+    scene.turn(3600.0)
+    assert len(scene.issued) == 2
+    scene.run(scene.store.put_account(scene.account))
+    scene.turn(2.0)
+    handed = scene.read()
+    assert handed.generation == 3
+    assert scene.is_alive(handed.value)
+
+
+def test_a_replica_that_is_behind_never_hands_out_an_older_generation() -> None:
+    """The caller saw a newer one elsewhere: the store is asked before he gets anything."""
+    scene = Scene(Mode.CLASSIC, replicas=2, poll_seconds=60.0)
+    scene.turn(61.0)
+    old = scene.read(1)
+    scene.revoke_all()
+    assert scene.reject(old.value, replica=0).handed.generation == 2
+    assert scene.read(1).generation == 1
+    handed = scene.run(scene.replicas[1].keeper.credential(SLOT, seen=2))
+    assert handed.generation == 2
+
+
+@pytest.mark.parametrize("before", Mode)
+@pytest.mark.parametrize("after", Mode)
+def test_a_change_of_mode_or_secret_costs_no_read(before: Mode, after: Mode) -> None:
+    """The living token goes on under the rules of the mode that issued it until the next one is there."""
+    scene = Scene(before)
+    scene.read()
+    reader = scene.seat_reader()
+    scene.turn(400.0)
+    secret = scene.world.reset_secret(APPID, scene.clock.wall())
+    scene.change_account(mode=after, secret=Secret(secret))
+    scene.turn(60.0)
+    assert (reader.failed, reader.refused) == ([], [])
+    credential = scene.record.credential
+    assert credential is not None
+    assert credential.mode is after

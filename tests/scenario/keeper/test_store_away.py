@@ -1,0 +1,169 @@
+"""The store is away: what memory knows is served and marked, and nothing that could end a token leaves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenario.keeper.scene import SLOT, Scene
+from zhongkong.core.model import LEASE, Mode
+from zhongkong.errors import StoreUnavailable
+
+OVERLAP = 300.0
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_memory_is_served_and_marked_stale(mode: Mode) -> None:
+    """A credential is not withheld because a database restarts."""
+    scene = Scene(mode)
+    value = scene.read().value
+    reader = scene.seat_reader()
+    scene.turn(60.0)
+    scene.store.is_away = True
+    scene.turn(5.0)
+    handed = scene.read()
+    assert (handed.value, handed.stale, handed.doubtful) == (value, True, False)
+    scene.turn(120.0)
+    assert (reader.failed, reader.refused, reader.longest_wait) == ([], [], 0.0)
+
+
+def test_a_blink_is_not_even_marked() -> None:
+    """One missed poll proves nothing."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.store.is_away = True
+    scene.turn(1.5)
+    assert not scene.read().stale
+    scene.store.is_away = False
+    scene.turn(2.0)
+    assert not scene.read().stale
+
+
+def test_a_stable_account_is_renewed_although_nothing_can_be_written() -> None:
+    """Asking in normal mode ends nothing, so it needs nobody's leave: the default mode does not go dark."""
+    scene = Scene(Mode.STABLE)
+    scene.read()
+    reader = scene.seat_reader()
+    scene.turn_to(scene.record.refresh_at - 600.0)
+    scene.store.is_away = True
+    scene.turn(3600.0)
+    assert (reader.failed, reader.refused) == ([], [])
+    assert len(scene.issued) == 2
+    handed = scene.read()
+    assert (handed.value, handed.stale, handed.doubtful) == (scene.issued[1].value, True, False)
+    assert scene.record.generation == 1
+
+
+def test_what_was_asked_meanwhile_is_saved_when_the_store_is_back() -> None:
+    """The same token becomes the store's next generation; the generations never fall."""
+    scene = Scene(Mode.STABLE, replicas=2)
+    scene.turn(2.0)
+    scene.turn_to(scene.record.refresh_at - 600.0)
+    scene.store.is_away = True
+    scene.turn(1200.0)
+    seen = [scene.read(index) for index in range(2)]
+    assert {handed.value for handed in seen} == {scene.issued[1].value}
+    scene.store.is_away = False
+    scene.turn(70.0)
+    assert len(scene.issued) == 2
+    for index in range(2):
+        handed = scene.read(index)
+        assert handed.value == scene.issued[1].value
+        assert handed.generation >= seen[index].generation
+        assert not handed.stale
+    assert scene.record.credential is not None
+    assert scene.record.credential.value == scene.issued[1].value
+
+
+def test_a_classic_token_is_doubtful_a_lease_and_an_overlap_after_the_last_contact() -> None:
+    """Another replica, which reaches the store, may have claimed right after our last look."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.turn(60.0)
+    scene.store.is_away = True
+    scene.turn(LEASE + OVERLAP - 5.0)
+    assert not scene.read().doubtful
+    scene.turn(10.0)
+    handed = scene.read()
+    assert (handed.doubtful, handed.stale, handed.expires_in) == (True, True, 0)
+    assert scene.is_alive(handed.value)
+
+
+def test_nothing_that_ends_a_token_leaves_while_the_store_is_away() -> None:
+    """Due, doubtful, whatever: without a claim nobody mints."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    reader = scene.seat_reader()
+    scene.turn_to(scene.record.refresh_at - 60.0)
+    scene.store.is_away = True
+    scene.turn(1700.0)
+    assert len(scene.line.asked()) == 1
+    assert (reader.failed, reader.refused) == ([], [])
+    assert reader.longest_wait <= 5.0
+
+
+def test_a_doubtful_token_found_alive_is_handed_out_without_waiting() -> None:
+    """One probe vouches for it for a tenth of the overlap; a crowd does not make more of them."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.turn(60.0)
+    scene.store.is_away = True
+    scene.turn(LEASE + OVERLAP + 5.0)
+    probes = len(scene.line.asked("probe"))
+    crowd = [scene.begin(scene.replicas[0].keeper.credential(SLOT)) for _ in range(100)]
+    scene.turn(1.0)
+    assert all(task.result().doubtful for task in crowd)
+    before = scene.time()
+    for _ in range(20):
+        scene.read()
+        scene.turn(1.0)
+    assert scene.time() - before == pytest.approx(20.0, abs=0.2)
+    assert len(scene.line.asked("probe")) - probes <= 2
+
+
+def test_a_reject_needs_the_store() -> None:
+    """It is decided on the record, never on memory: 503, and nothing is asked of the platform."""
+    scene = Scene(Mode.CLASSIC)
+    value = scene.read().value
+    scene.turn(400.0)
+    scene.store.is_away = True
+    scene.turn(10.0)
+    with pytest.raises(StoreUnavailable):
+        scene.reject(value)
+    assert scene.line.asked("probe") == []
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_when_the_store_is_back_all_is_as_before(mode: Mode) -> None:
+    """No mark, full trust, and what is due is renewed within seconds."""
+    scene = Scene(mode)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at - 60.0)
+    scene.store.is_away = True
+    scene.turn(500.0)
+    scene.store.is_away = False
+    scene.turn(10.0)
+    handed = scene.read()
+    assert (handed.stale, handed.doubtful) == (False, False)
+    assert handed.value == scene.issued[-1].value
+    assert len(scene.issued) == 2
+
+
+def test_an_answer_that_could_not_be_saved_is_saved_later() -> None:
+    """The store went away between claim and save: the token is handed out at once, and kept when it can be."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    reader = scene.seat_reader()
+    scene.turn_to(scene.record.refresh_at - 0.5)
+    while len(scene.line.departed) == 1:
+        scene.turn(0.0005)
+    scene.store.is_away = True
+    scene.turn(30.0)
+    assert scene.read().value == scene.issued[1].value
+    assert scene.record.generation == 1
+    scene.store.is_away = False
+    scene.turn(5.0)
+    credential = scene.record.credential
+    assert credential is not None
+    assert (credential.generation, credential.value) == (2, scene.issued[1].value)
+    assert len(scene.line.asked()) == 2
+    assert (reader.failed, reader.refused) == ([], [])
