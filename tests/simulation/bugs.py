@@ -16,7 +16,7 @@ from tests.simulation.weather import Plan, draw
 from zhongkong.core import claim, freshness, handing, reject, save
 from zhongkong.core.change import Change
 from zhongkong.core.issuing import overlap_of
-from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Record, Retry, Slot, hash_value
+from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Lease, Record, Retry, Slot, hash_value
 from zhongkong.keeper import knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -70,7 +70,7 @@ def no_fence() -> Any:
         attempts = record.attempts
         if not any(one.fence == self.fence for one in attempts):
             attempts = (*attempts, Attempt(self.fence, now, self.account.mode, ends=True))
-        mine = replace(record, lease=claim.Lease(self.fence, now), attempts=attempts)
+        mine = replace(record, lease=Lease(self.fence, now), attempts=attempts)
         return original(self, mine, granted, now)
 
     original = save.Save._granted

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.surroundings import EPOCH, STORE_TIMEOUT
-from tests.simulation.weather import PLATFORM_FAULTS, STORE_FAULTS, STORE_WEATHER, Fault
+from tests.simulation.weather import PLATFORM_FAULTS, REPLICA_FAULTS, STORE_FAULTS, STORE_WEATHER, Fault
 from zhongkong.core.claim import Claim, Claimed
 from zhongkong.core.command import Applied, Command
 from zhongkong.core.freshness import Freshness, judge_freshness, threats
@@ -83,6 +83,8 @@ class Oracle:
         """The last time anything was wrong with the platform, the store or a replica."""
         self._store_troubled_at = LONG_AGO
         self._stepped_at = LONG_AGO
+        self._store_left_at = LONG_AGO
+        self._platform_troubled_at = LONG_AGO
         self.violation: BaseException | None = None
         self.story: deque[str] = deque(maxlen=STORY_KEPT)
         self.mints = 0
@@ -125,6 +127,10 @@ class Oracle:
     def _trouble(self, fault: Fault) -> None:
         now = self._now()
         self._troubled_at = now
+        if fault.kind == "store_away" and not self._universe.is_on("store_away"):
+            self._store_left_at = now
+        if fault.kind not in STORE_FAULTS + REPLICA_FAULTS:
+            self._platform_troubled_at = now
         if fault.kind in STORE_FAULTS or fault.kind in STORE_WEATHER:
             self._store_troubled_at = now
         if fault.kind in ("stranger", "revoked", "storm", "secret_reset", "foreign_reject", "buggy_rejecter"):
@@ -400,6 +406,7 @@ class Oracle:
             self.fail("4", f"{slot.appid} is unknown at replica {replica.index}")
         if self._universe.plan.calm or self._universe.plan.gentle:
             self.fail("4", f"a read of {slot.appid} failed: {error}")
+        self._judge_dark(replica, slot, error)
         if isinstance(error, StoreError) or self.store_wait():
             return
         record = self._universe.store.peek(slot)
@@ -411,6 +418,18 @@ class Oracle:
         is_good = self._universe.store.clock < credential.expires_at
         if is_good and is_settled and self._universe.world.is_alive(credential.value, self._universe.now()):
             self.fail("4", f"a live credential of {slot.appid} was withheld: {error}")
+
+    def _judge_dark(self, replica: Replica, slot: Slot, error: ZhongkongError) -> None:
+        """While the store is away the default mode does not go dark: it is asked on the word of memory."""
+        if not self._universe.is_on("store_away") or self._slots[slot].changed_at > self._store_left_at - 7200.0:
+            return
+        account = self._universe.store._accounts.get(slot.appid)  # noqa: SLF001 (the oracle sees everything)
+        record = self._universe.store.peek(slot)
+        was_well = record.credential is not None and not record.condemned and record.retry.trouble is None
+        is_stable = account is not None and account[0].mode is Mode.STABLE and was_well
+        is_known = max(replica.disturbed_at, self._platform_troubled_at) < self._store_left_at - 600.0
+        if is_stable and is_known and record.credential is not None and record.credential.mode is Mode.STABLE:
+            self.fail("4", f"the store is away, and {slot.appid} went dark at replica {replica.index}: {error}")
 
     def rejected(self, replica: Replica, slot: Slot, value: str, result: Rejected, *, was_alive: bool) -> None:
         """A reject was answered. Invariant 1: never the same value as a successor, no life for the long dead."""

@@ -19,7 +19,6 @@ from zhongkong.core.model import (
     Mode,
     NotSent,
     Outcome,
-    ProbeVerdict,
     Record,
     Slot,
 )
@@ -27,7 +26,7 @@ from zhongkong.core.ports import Changes, Order
 from zhongkong.core.save import Save
 from zhongkong.errors import StoreUnavailable, WrongSeal
 from zhongkong.wechat.answers import Granted, Refused
-from zhongkong.wechat.errcodes import judge_probe
+from zhongkong.wechat.errcodes import ProbeVerdict, judge_probe
 
 if TYPE_CHECKING:
     from tests.simulation.universe import Replica, Universe

@@ -65,7 +65,7 @@ class Universe:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.loop = VirtualLoop(Random(f"order {plan.seed}"))
+        self.loop = VirtualLoop(Random(f"order {plan.seed}"))  # type: ignore[abstract]  # it has no sockets, on purpose
         self.noise = Random(f"noise {plan.seed}")
         self.context: Context = copy_context()
         self.world = World(seed=plan.seed, switches=plan.switches)
@@ -221,6 +221,11 @@ class Universe:
         self.oracle.disturbed(replica, "stop")
         self.loop.stop_process(replica.process)
         self.loop.call_later(fault.lasts, self._resume, replica, replica.process, context=self.context)
+
+    def _asleep(self, fault: Fault) -> None:
+        """The machine that all replicas run on sleeps: their timers stand still, boot-time goes on."""
+        for replica in self.replicas:
+            self._stopped(replace(fault, who=replica.index))
 
     def _resume(self, replica: Replica, process: Process) -> None:
         if not process.dead:

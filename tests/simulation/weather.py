@@ -34,7 +34,7 @@ class Fault:
 
 PLATFORM_FAULTS = ("lossy", "busy", "garbled", "away", "slow", "quota")
 ACCOUNT_FAULTS = ("stranger", "revoked", "secret_reset", "patched", "not_listed", "mode_changed", "foreign_reject")
-REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "store_away_for_one", "wrong_seal")
+REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "asleep", "store_away_for_one", "wrong_seal")
 STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_step", "store_lost")
 STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_away_for_one", "wrong_seal")
 READER_FAULTS = ("buggy_rejecter", "storm")
@@ -161,8 +161,9 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
         "crash": random.choice((1.0, 30.0, 600.0)),
         "crash_at": random.choice((1.0, 30.0)),
         "stop_at": random.choice((15.0, 60.0, 400.0, 3600.0)),
+        "asleep": random.choice((5.0, 60.0, 3600.0, 30_000.0)),
         "stopped": random.choice((3.0, 12.0, 25.0, 120.0, 3600.0)),
-        "store_away": random.choice((3.0, 30.0, 300.0, 3600.0)),
+        "store_away": random.choice((3.0, 30.0, 300.0, 3600.0, 18_000.0)),
         "store_away_for_one": random.choice((3.0, 30.0, 300.0, 3600.0)),
         "wrong_seal": random.choice((30.0, 600.0)),
         "store_slow": random.uniform(10.0, 600.0),

@@ -283,7 +283,7 @@ class Keeper:
     async def _attendance(self, slot: Slot, beyond: int, *, in_round: bool) -> _Done:
         """Probe and mint as the slot needs it now."""
         try:
-            record = self.known.record(slot) or Record(slot)
+            record = (self.known.planned(slot) if in_round else self.known.record(slot)) or Record(slot)
             if self._wants_mint(record, in_round=in_round):
                 record = await self._refresher.refresh(slot, beyond, in_round=in_round)
             else:
@@ -372,7 +372,7 @@ class Keeper:
             if self._look_at.get(slot) != at:
                 continue
             del self._look_at[slot]
-            record = self.known.record(slot)
+            record = self.known.planned(slot)
             if record is None or slot in self._attending:
                 self._look(slot, now + 1.0)
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from zhongkong.core.change import Restamp, WriteBack
 from zhongkong.core.command import AnswerT, Applied, Command, run
@@ -65,6 +66,10 @@ class Knowledge:
         """Return what is known of the slot, what waits to be saved included."""
         return self._unsaved.get(slot) or self._records.get(slot)
 
+    def planned(self, slot: Slot) -> Record | None:
+        """Return the record that a round goes by: the store's own, unless the store is away."""
+        return self.record(slot) if self.is_stale else self._records.get(slot)
+
     def account(self, appid: str) -> Account | None:
         """Return the account, if it is known and not removed."""
         return self._accounts.get(appid)
@@ -113,6 +118,9 @@ class Knowledge:
         if known is not None and known.version >= record.version:
             return
         self._records[record.slot] = record
+        unsaved = self._unsaved.get(record.slot)
+        if unsaved is not None and unsaved.generation <= record.generation:
+            del self._unsaved[record.slot]
         if record.removed:
             self._accounts.pop(record.slot.appid, None)
         self._told(record.slot)
@@ -140,12 +148,21 @@ class Knowledge:
     # --- while the store is away
 
     def pretend(self, command: Command[AnswerT]) -> Applied[AnswerT]:
-        """Apply a command to memory alone, as the store would: its outcome holds until the store knows better."""
+        """Apply a command to memory alone, as the store would: its outcome holds until the store knows better.
+
+        However many credentials come and go meanwhile, all are of the generation that the store will count next: who
+        asks several replicas sees no generation fall, then or later.
+        """
         record = self.record(command.slot) or Record(command.slot)
         applied, _events = run(command, record, self.now())
-        self._unsaved[command.slot] = applied.record
+        kept = self._records.get(command.slot)
+        after, credential = applied.record, applied.record.credential
+        next_one = kept.generation + 1 if kept is not None else 1
+        if credential is not None and after.generation > next_one:
+            after = replace(after, generation=next_one, credential=replace(credential, generation=next_one))
+        self._unsaved[command.slot] = after
         self._told(command.slot)
-        return applied
+        return applied._replace(record=after)
 
     def forget_unsaved(self, slot: Slot) -> None:
         """The store's own record stands again."""
@@ -158,6 +175,8 @@ class Knowledge:
             kept = self._records.get(slot)
             if kept is None or kept.generation >= mine.generation or trust_of(mine) <= self.now():
                 self.forget_unsaved(slot)
+            else:
+                self._told(slot)
 
     # --- watching
 

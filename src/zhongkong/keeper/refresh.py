@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from zhongkong.core.claim import (
     Claim,
@@ -42,6 +43,15 @@ LAST_LOOK: Seconds = 0.5
 """Who waits for a lease held elsewhere reads again after these, doubling."""
 
 
+class _Lease(NamedTuple):
+    """A claim that was granted: when it was asked for, on our boot-time clock, and whether by memory alone."""
+
+    claimed: Claimed
+    account: Account
+    asked_at: Seconds
+    is_pretended: bool
+
+
 class Refresher:
     """Refreshes slots. It joins nobody and plans nothing: the keeper sees to it that one runs per slot."""
 
@@ -63,8 +73,8 @@ class Refresher:
         self._roll = roll
         self._silent: set[str] = set()
         """Hosts that left a request unanswered that can end a token, and have answered nothing since."""
-        self._owed: list[Command[None]] = []
-        """What the store could not be told: claims that were not used."""
+        self._owed: list[GiveBack | Save] = []
+        """What the store could not be told yet: claims that were not used, answers that came while it was away."""
 
     # --- refresh
 
@@ -80,10 +90,11 @@ class Refresher:
             await self._break_silence(slot, account, wait=not in_round)
             asked_at = self._clock.boot()
             claim = Claim(slot, account, self._make_fence(), beyond, in_round, force)
-            record, answer, now = await self._claim(claim)
+            (record, answer, now), is_pretended = await self._claim(claim)
             match answer:
                 case Claimed():
-                    saved = await self._mint_and_save(record, answer, account, asked_at)
+                    lease = _Lease(answer, account, asked_at, is_pretended)
+                    saved = await self._mint_and_save(record, lease)
                     if saved is not None:
                         return saved
                 case Faster():
@@ -101,10 +112,10 @@ class Refresher:
                 case Moved():
                     await self._reread_account(slot)
 
-    async def _claim(self, claim: Claim) -> Applied[ClaimAnswer]:
-        """Claim in the store; while it is away a mode that ends nothing is asked on the word of memory alone."""
+    async def _claim(self, claim: Claim) -> tuple[Applied[ClaimAnswer], bool]:
+        """Claim in the store; while it is away, for a mode that ends nothing, in memory alone: then say so."""
         try:
-            return await self._tell(claim)
+            return await self._tell(claim), False
         except StoreError:
             self._owed.append(GiveBack(claim.slot, claim.fence))
             record = self._known.record(claim.slot)
@@ -112,18 +123,18 @@ class Refresher:
                 raise
             if ISSUING[mode_now(claim.account, record, self._known.now())].ends_former:
                 raise
-            return self._known.pretend(claim)
+            return self._known.pretend(claim), True
 
-    async def _mint_and_save(
-        self, record: Record, claimed: Claimed, account: Account, asked_at: Seconds
-    ) -> Record | None:
+    async def _mint_and_save(self, record: Record, lease: _Lease) -> Record | None:
         """Mint under the claim and save; return the record, or None to begin again."""
-        slot, fence = record.slot, claimed.attempt.fence
-        if self._clock.boot() + DEADLINE > asked_at + LEASE:
-            await self._give_back(slot, fence)
+        slot, account, claimed = record.slot, lease.account, lease.claimed
+        until = lease.asked_at + LEASE
+        if self._clock.boot() + DEADLINE > until:
+            await self._give_back(slot, claimed.attempt.fence)
             return None
         outcome = await self._mint(Order(account, claimed.attempt.mode, claimed.forced), ends=claimed.attempt.ends)
-        saved = await self._save(Save(slot, account, fence, outcome, dice=self._roll()))
+        save = Save(slot, account, claimed.attempt.fence, outcome, dice=self._roll())
+        saved = self._known.pretend(save) if lease.is_pretended else await self._save(save, until)
         match saved.answer:
             case Saved(again):
                 return None if again else saved.record
@@ -140,23 +151,26 @@ class Refresher:
             self._silent.add(order.account.base_url)
         return outcome
 
-    async def _save(self, save: Save) -> Applied[SaveAnswer]:
-        """Save until the outcome is known: an answer of the platform is never lost to a store that is away."""
+    async def _save(self, save: Save, until: Seconds) -> Applied[SaveAnswer]:
+        """Tell the store what the platform answered; memory knows it at once, and tells it later if the store is away.
+
+        `until`, on our boot-time clock, is when the lease ends: who waits for the refresh waits no longer than that.
+        """
+        pretended = None
         pause = FIRST_LOOK
-        pretended = False
         while True:
             try:
                 saved = await self._tell(save)
             except StoreError:
-                if not pretended:
-                    if self._known.record(save.slot) is not None:
-                        self._known.pretend(save)
-                    pretended = True
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 1.0)
+                pretended = pretended or self._known.pretend(save)
             else:
                 self._known.forget_unsaved(save.slot)
                 return saved
+            if self._clock.boot() > until:
+                self._owed.append(save)
+                return pretended
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 1.0)
 
     async def _give_back(self, slot: Slot, fence: str) -> None:
         back = GiveBack(slot, fence)
@@ -174,6 +188,8 @@ class Refresher:
             except StoreError:
                 self._owed.extend(owed[index:])
                 return
+            if isinstance(command, Save):
+                self._known.forget_unsaved(command.slot)
 
     # --- probe
 
