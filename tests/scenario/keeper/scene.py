@@ -7,9 +7,10 @@ the keepers and the store is a way of one millisecond, which it can close. Nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,6 +22,7 @@ from zhongkong.core.model import (
     Account,
     AccountKind,
     Ambiguous,
+    Credential,
     Event,
     Instant,
     Mode,
@@ -59,6 +61,11 @@ class Call(NamedTuple):
     """`token`, `stable_token` or `probe`."""
     errcode: int
     forced: bool = False
+
+
+def gaps(calls: Iterable[Call]) -> list[float]:
+    """Return the seconds between one call and the next."""
+    return [later.at - earlier.at for earlier, later in pairwise(calls)]
 
 
 @dataclass
@@ -265,7 +272,7 @@ class Scene:
         self._tasks: list[asyncio.Task[Any]] = []
         self.replicas = [Replica(self, index) for index in range(replicas)]
         for replica in self.replicas:
-            self.begin(replica.keeper.run(), replica)
+            _ = self.begin(replica.keeper.run(), replica)
 
     # --- time
 
@@ -305,7 +312,7 @@ class Scene:
     def seat_reader(self, replica: int = 0, every: float = 1.0) -> Reader:
         """Let a business server read from a replica, and use what it was handed every so many seconds, from now on."""
         reader = Reader(self, self.replicas[replica], every)
-        self.begin(reader.run())
+        _ = self.begin(reader.run())
         return reader
 
     # --- what people and strangers do
@@ -331,6 +338,13 @@ class Scene:
     def record(self) -> Record:
         """The store's record of the slot, whether the way to it is open or not."""
         return self.clock.run(MemoryStore.load(self.store, SLOT))
+
+    @property
+    def credential(self) -> Credential:
+        """The store's credential; there must be one."""
+        credential = self.record.credential
+        assert credential is not None
+        return credential
 
     @property
     def issued(self) -> list[Issued]:

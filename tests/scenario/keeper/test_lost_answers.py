@@ -53,8 +53,7 @@ def test_the_successor_is_trusted_only_for_an_overlap_until_the_lost_one_cannot_
     """The lost request may still arrive and replace the successor: a probe late enough proves that it did not."""
     (attempt,) = threats(scene.record)
     scene.turn_to(attempt.left + 310.0)
-    credential = scene.record.credential
-    assert credential is not None
+    credential = scene.credential
     assert trust_of(scene.record) == credential.left + 300.0
     scene.turn_to(attempt.left + 10.0 + 60.0 + 300.0 + 10.0)
     assert scene.record.attempts == ()

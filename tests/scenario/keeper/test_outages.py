@@ -45,14 +45,12 @@ def test_a_platform_that_cannot_be_reached_raises_no_doubt() -> None:
 
 @pytest.mark.parametrize("mode", Mode)
 def test_an_outage_beyond_the_margin_is_told_and_ends_by_itself(mode: Mode) -> None:
-    """Every token has an end; callers then get the cause and when to ask again, and are served soon after its return."""
+    """Every token has an end; callers then get the cause and when to ask again, and are served soon after."""
     scene = Scene(mode)
     scene.read()
     scene.turn_to(scene.record.refresh_at - 5.0)
     scene.line.is_cut = True
-    credential = scene.record.credential
-    assert credential is not None
-    scene.turn_to(credential.expires_at + 60.0)
+    scene.turn_to(scene.credential.expires_at + 60.0)
     with pytest.raises(CredentialUnavailable) as caught:
         scene.read()
     assert caught.value.cause == "unanswered"
@@ -76,7 +74,7 @@ def test_a_silent_platform_gets_one_request_that_can_end_a_token() -> None:
 
 
 def test_busy_answers_are_tried_again_and_raise_no_doubt() -> None:
-    """-1 is an answer: nothing was issued, the tries come further and further apart, the old token is as good as before."""
+    """-1 is an answer: nothing was issued, the tries come ever more slowly, the old token is as good as before."""
     scene = Scene(Mode.CLASSIC)
     scene.read()
     reader = scene.seat_reader()

@@ -85,8 +85,7 @@ def test_a_token_named_by_its_generation_or_its_sha256_is_the_same_token() -> No
     """A caller need not send the token itself."""
     scene = Scene(Mode.CLASSIC)
     handed = scene.read()
-    credential = scene.record.credential
-    assert credential is not None
+    credential = scene.credential
     scene.turn(400.0)
     scene.revoke_all()
     keeper = scene.replicas[0].keeper

@@ -70,8 +70,7 @@ def test_what_was_asked_meanwhile_is_saved_when_the_store_is_back() -> None:
         assert handed.value == scene.issued[1].value
         assert handed.generation >= seen[index].generation
         assert not handed.stale
-    assert scene.record.credential is not None
-    assert scene.record.credential.value == scene.issued[1].value
+    assert scene.credential.value == scene.issued[1].value
 
 
 def test_a_classic_token_is_doubtful_a_lease_and_an_overlap_after_the_last_contact() -> None:
@@ -162,8 +161,7 @@ def test_an_answer_that_could_not_be_saved_is_saved_later() -> None:
     assert scene.record.generation == 1
     scene.store.is_away = False
     scene.turn(5.0)
-    credential = scene.record.credential
-    assert credential is not None
+    credential = scene.credential
     assert (credential.generation, credential.value) == (2, scene.issued[1].value)
     assert len(scene.line.asked()) == 2
     assert (reader.failed, reader.refused) == ([], [])

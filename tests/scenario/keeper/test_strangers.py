@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenario.keeper.scene import STRANGER, Scene
+from tests.scenario.keeper.scene import STRANGER, Scene, gaps
 from zhongkong.core.model import Mode, hash_value
 from zhongkong.errors import CredentialUnavailable
 from zhongkong.keeper.keeper import RejectOutcome
@@ -48,9 +48,7 @@ def test_three_signs_in_a_day_make_a_contest_and_stable_tokens_end_it() -> None:
         kill_by_stranger(scene)
         value = scene.reject(value).handed.value
     assert "contested" in scene.events
-    record = scene.record
-    assert record.credential is not None
-    assert record.credential.mode is Mode.STABLE
+    assert scene.credential.mode is Mode.STABLE
     mine = [issued for issued in scene.issued if issued.ip != STRANGER]
     stranger = [issued for issued in scene.issued if issued.ip == STRANGER][-1]
     reader = scene.seat_reader()
@@ -67,20 +65,19 @@ def test_a_contest_that_stays_classic_spaces_what_rejects_may_cost() -> None:
     scene = Scene(Mode.CLASSIC, on_contest=Mode.CLASSIC, poll_seconds=5.0)
     scene.turn(1.0)
     began = scene.time()
+    refusals: list[CredentialUnavailable] = []
     while scene.time() < began + 4 * 3600.0:
         kill_by_stranger(scene)
         try:
-            scene.reject(scene.record.credential.value if scene.record.credential else "")
+            scene.reject(scene.credential.value)
         except CredentialUnavailable as error:
-            assert error.cause in ("contested", "unanswered", "refreshing")
-            assert error.retry_after is not None
+            refusals.append(error)
         scene.turn(20.0)
-    ours = [call.at for call in scene.line.asked("token") if call.ip != STRANGER]
-    gaps = [later - earlier for earlier, later in zip(ours, ours[1:], strict=False)]
-    contested = gaps[3:]
-    assert all(gap >= 60.0 - 6.0 for gap in contested)
-    assert max(contested) >= 1800.0
-    assert len(ours) < 20
+    assert len(scene.line.asked()) < 20
+    contested = gaps(scene.line.asked())[3:]
+    assert contested == pytest.approx([60, 120, 240, 480, 960, *[1800] * 6], abs=25.0)
+    assert {error.cause for error in refusals} == {"contested"}
+    assert all(error.retry_after for error in refusals)
 
 
 def test_a_foreign_token_is_one_event_however_many_reject_it() -> None:
@@ -107,5 +104,4 @@ def test_one_or_two_signs_are_no_contest(signs: int) -> None:
         kill_by_stranger(scene)
         value = scene.reject(value).handed.value
     assert "contested" not in scene.events
-    assert scene.record.credential is not None
-    assert scene.record.credential.mode is Mode.CLASSIC
+    assert scene.credential.mode is Mode.CLASSIC
