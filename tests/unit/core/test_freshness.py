@@ -174,7 +174,8 @@ def test_a_lost_request_can_no_longer_do_harm_370_s_after_its_departure() -> Non
 def test_a_platform_is_silent_until_something_was_answered_after_it_fell_silent(
     open_attempts: list[Attempt],
     answered_at: float,
-    unanswered: bool,  # noqa: FBT001
+    *,
+    unanswered: bool,
 ) -> None:
     """An answer to what left earlier proves nothing about now."""
     record = build_record(CLASSIC, attempts=tuple(open_attempts), probe=Probe(answered_at=answered_at))

@@ -147,7 +147,7 @@ def test_only_a_contested_classic_account_mints_otherwise_than_it_is_set() -> No
         (Mode.CLASSIC, False, SANDBOX, 0, 200),
     ],
 )
-def test_a_day_has_a_budget(mode: Mode, is_test: bool, base_url: str, life: int, budget: int) -> None:  # noqa: FBT001
+def test_a_day_has_a_budget(mode: Mode, base_url: str, life: int, budget: int, *, is_test: bool) -> None:
     """Far below what the platform grants; more where a sandbox's tokens live shorter."""
     assert daily_budget(build_account(mode, is_test=is_test, base_url=base_url), mode, life) == budget
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def test_no_representation_holds_a_token_or_a_secret() -> None:
     ("until", "holds"),
     [(NOW, False), (NOW + 0.1, True), (NOW + LEASE, True), (NOW + LEASE + 0.1, False), (NOW - 1.0, False)],
 )
-def test_a_lease_holds_between_now_and_its_length(until: float, holds: bool) -> None:  # noqa: FBT001
+def test_a_lease_holds_between_now_and_its_length(until: float, *, holds: bool) -> None:
     """One that seems longer than a lease was given before the clock stepped back: it must not freeze the slot."""
     assert Lease("fence", until).holds(NOW) is holds
 
@@ -59,10 +60,10 @@ def test_a_lease_holds_between_now_and_its_length(until: float, holds: bool) -> 
         ({"revision": 9}, False, False),
     ],
 )
-def test_what_makes_an_account_mint_otherwise(changed: dict[str, object], otherwise: bool, elsewhere: bool) -> None:  # noqa: FBT001
+def test_what_makes_an_account_mint_otherwise(changed: dict[str, Any], *, otherwise: bool, elsewhere: bool) -> None:
     """A new name must void no lease; another host's token is none of ours."""
     old = build_account()
-    new = replace(old, **changed)  # type: ignore[arg-type]
+    new = replace(old, **changed)
     assert new.mints_otherwise_than(old) is otherwise
     assert new.lives_elsewhere_than(old) is elsewhere
 

@@ -185,7 +185,7 @@ def test_who_rests_needs_no_mint_or_must_wait(record: Record, now: float) -> Non
         "in doubt by two: a mint would add a third, only probes lift it",
     ],
 )
-def test_what_needs_a_mint(record: Record, needs: bool) -> None:  # noqa: FBT001
+def test_what_needs_a_mint(record: Record, *, needs: bool) -> None:
     """Doubt alone is a reason only where a mint would end it."""
     assert needs_mint(record, NOW) is needs
 
