@@ -17,4 +17,6 @@ def main() -> None:
             raise
         lang = choose_language(*(os.environ.get(name) for name in ("ZHONGKONG_LANG", "LC_ALL", "LC_MESSAGES", "LANG")))
         sys.exit(render("cli_extra_missing", lang, module=missing.name))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a nickname must not end a command in Latin-1
     program.main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -38,7 +37,7 @@ def add(session: Session, /, appid: str, secret_file: str | None, secret_env: st
     """Add an account, mint at once, and say what came of it."""
     secret = read_secret(session, file=secret_file, variable=secret_env, prompt="cli_ask_secret")
     body = {"appid": appid, "secret": secret.reveal(), **_given(fields)}
-    added = asyncio.run(_ask(session, "POST", "/v1/accounts", body))
+    added = session.ask("POST", "/v1/accounts", body)
     return _tell_tried(session, added, "cli_account_added")
 
 
@@ -47,7 +46,7 @@ def add(session: Session, /, appid: str, secret_file: str | None, secret_env: st
 @click.pass_obj
 def list_accounts(session: Session) -> None:
     """Show all accounts and how they are."""
-    listed = asyncio.run(_ask(session, "GET", "/v1/accounts"))
+    listed = session.ask("GET", "/v1/accounts")
     if session.as_json:
         session.show_json(listed)
     elif listed["accounts"]:
@@ -62,7 +61,7 @@ def list_accounts(session: Session) -> None:
 @click.pass_obj
 def show(session: Session, appid: str) -> None:
     """Show one account, and what to do if it is not well."""
-    shown = asyncio.run(_ask(session, "GET", _path(appid)))
+    shown = session.ask("GET", _path(appid))
     if session.as_json:
         session.show_json(shown)
     else:
@@ -95,7 +94,7 @@ def change(
     if asks_secret or secret_file or secret_env:
         secret = read_secret(session, file=secret_file, variable=secret_env, prompt="cli_ask_secret")
         body["secret"] = secret.reveal()
-    changed = asyncio.run(_ask(session, "PATCH", _path(appid), body))
+    changed = session.ask("PATCH", _path(appid), body)
     return _tell_tried(session, changed, "cli_account_changed" if body else "cli_account_tried")
 
 
@@ -104,22 +103,19 @@ def change(
 @option("--yes", is_flag=True, help="cli_option_yes")
 @hub_option
 @click.pass_obj
-def remove(session: Session, appid: str, yes: bool) -> Exit:  # noqa: FBT001 (click passes options by name)
+def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Remove an account after a person said yes."""
-    if not yes and not click.confirm(session.text("cli_ask_remove", appid=appid), err=True):
-        return Exit.FAILED
-    asyncio.run(_ask(session, "DELETE", _path(appid)))
-    session.say("cli_account_removed", appid=appid)
-    return Exit.DONE
+    if not yes:
+        click.confirm(session.text("cli_ask_remove", appid=appid), abort=True, err=True)
+    session.ask("DELETE", _path(appid))
+    if session.as_json:
+        session.show_json({"appid": appid, "removed": True})
+    else:
+        session.say("cli_account_removed", appid=appid)
 
 
 def _path(appid: str) -> str:
     return f"/v1/accounts/{quote(appid, safe='')}"
-
-
-async def _ask(session: Session, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    async with session.api() as api:
-        return await api.ask(method, path, body)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +131,7 @@ def _tell_tried(session: Session, document: dict[str, Any], code: str) -> Exit:
     session.say(code, appid=document["appid"])
     if "detail" in credential:
         session.tell(credential["detail"])
+        session.complain(session.text("cli_see_doctor"))
     else:
         session.say("cli_well", appid=document["appid"], generation=credential["generation"])
     if code == "cli_account_added":

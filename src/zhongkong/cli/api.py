@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -152,14 +153,20 @@ class ApiThere:
             async with self._session.request(method, self.url + path, json=body, allow_redirects=False) as answer:
                 return _read(answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            why = type(error).__name__ if isinstance(error, TimeoutError) else str(error)
-            raise self._refused("hub_unreachable", why=why) from error
+            raise self._refused("hub_unreachable", why=_why(error)) from error
         except ValueError as error:
             raise self._refused("hub_not_understood") from error
 
     def _refused(self, code: str, **values: str) -> ApiRefused:
         detail = render(code, self._lang, url=self.url, **values)
         return ApiRefused({"code": code, "status": 503, "detail": detail})
+
+
+def _why(error: BaseException) -> str:
+    """Return why a hub was not reached; the HTTP client's own words may hold more than one wants to show."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    number = cause.errno if isinstance(cause, OSError) else None
+    return os.strerror(number) if number else type(cause).__name__
 
 
 @asynccontextmanager
@@ -176,8 +183,8 @@ def _read(status: int, content: bytes) -> Document:
     Raises: ApiRefused. ValueError: it is none of a hub's answers.
     """
     answered = json.loads(content) if content else {}
-    if not isinstance(answered, dict) or status not in range(200, 600):
-        raise ValueError(status)
+    if not isinstance(answered, dict) or ("errcode" in answered and status < HTTPStatus.BAD_REQUEST):
+        raise ValueError(status)  # no object, or what the platform answers to every path
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         if "code" not in answered or "detail" not in answered:
             raise ValueError(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +18,7 @@ from zhongkong.core.model import Kind
 @click.pass_obj
 def token(session: Session, appid: str) -> None:
     """Print a token: alone on its line, or with all that is known of it."""
-    handed = asyncio.run(_ask(session, "GET", _path(appid)))
+    handed = session.ask("GET", _path(appid))
     if session.as_json:
         session.show_json(handed)
     else:
@@ -30,17 +29,18 @@ def token(session: Session, appid: str) -> None:
 @click.argument("appid")
 @option("--sha256", metavar="HEX", help="cli_option_sha256")
 @option("--generation", type=click.IntRange(min=1), help="cli_option_generation")
+@option("--force", is_flag=True, default=None, help="cli_option_force")
 @option("--token-file", metavar="PATH", help="cli_option_token_file")
 @hub_option
 @click.pass_obj
-def reject(session: Session, appid: str, sha256: str | None, generation: int | None, token_file: str | None) -> None:
+def reject(session: Session, /, appid: str, token_file: str | None, **naming: Any) -> None:
     """Report a refused token, and say what became of it; the new one is not shown."""
-    body: dict[str, Any] = {"rejected_sha256": sha256, "generation": generation}
-    body = {name: value for name, value in body.items() if value is not None}
+    names = {"sha256": "rejected_sha256", "generation": "generation", "force": "force"}
+    body = {names[name]: value for name, value in naming.items() if value is not None}
     if not body:
         refused = read_secret(session, file=token_file, variable=None, prompt="cli_ask_token")
         body = {"rejected": refused.reveal()}
-    answered = asyncio.run(_ask(session, "POST", f"{_path(appid)}/reject", body))
+    answered = session.ask("POST", f"{_path(appid)}/reject", body)
     if session.as_json:
         del answered[Kind.ACCESS_TOKEN.value]
         session.show_json(answered)
@@ -50,8 +50,3 @@ def reject(session: Session, appid: str, sha256: str | None, generation: int | N
 
 def _path(appid: str) -> str:
     return f"/v1/accounts/{quote(appid, safe='')}/{Kind.ACCESS_TOKEN.value}"
-
-
-async def _ask(session: Session, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    async with session.api() as api:
-        return await api.ask(method, path, body)

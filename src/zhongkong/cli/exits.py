@@ -28,7 +28,9 @@ class Exit(IntEnum):
     STORE = 7
     """Store or seal cannot be used and a person must act."""
     BUG = 70
-    INTERRUPTED = 130
+    """A mistake of zhongkong itself."""
+    STOPPED = 130
+    """A person stopped it: Ctrl-C, or no to a question."""
 
 
 _OF_STATUS: Mapping[int, Exit] = {

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import click
 
-from zhongkong.cli.exits import Exit
 from zhongkong.cli.session import Session
 from zhongkong.cli.tables import show_keys
 from zhongkong.cli.words import Group, hub_option, option
@@ -63,7 +62,7 @@ def create(
 @click.pass_obj
 def list_keys(session: Session) -> None:
     """Show all keys, without what would let anybody in."""
-    listed = asyncio.run(_ask(session, "GET", "/v1/keys"))
+    listed = session.ask("GET", "/v1/keys")
     if session.as_json:
         session.show_json(listed)
     elif listed["keys"]:
@@ -88,13 +87,15 @@ def rotate(session: Session, key_id: str, overlap: str) -> None:
 @option("--yes", is_flag=True, help="cli_option_yes")
 @hub_option
 @click.pass_obj
-def revoke(session: Session, key_id: str, yes: bool) -> Exit:  # noqa: FBT001 (click passes options by name)
+def revoke(session: Session, key_id: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Revoke a key after a person said yes."""
-    if not yes and not click.confirm(session.text("cli_ask_revoke", key=key_id), err=True):
-        return Exit.FAILED
-    asyncio.run(_ask(session, "DELETE", _path(key_id)))
-    session.say("cli_key_revoked", key=key_id)
-    return Exit.DONE
+    if not yes:
+        click.confirm(session.text("cli_ask_revoke", key=key_id), abort=True, err=True)
+    session.ask("DELETE", _path(key_id))
+    if session.as_json:
+        session.show_json({"id": key_id, "revoked": True})
+    else:
+        session.say("cli_key_revoked", key=key_id)
 
 
 def parse_span(text: str, where: str) -> int:
@@ -110,11 +111,6 @@ def parse_span(text: str, where: str) -> int:
 
 def _path(key_id: str) -> str:
     return f"/v1/keys/{quote(key_id, safe='')}"
-
-
-async def _ask(session: Session, method: str, path: str) -> dict[str, Any]:
-    async with session.api() as api:
-        return await api.ask(method, path)
 
 
 async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:

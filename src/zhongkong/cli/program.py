@@ -21,7 +21,7 @@ from zhongkong.cli.key import key
 from zhongkong.cli.running import demo, sandbox, serve
 from zhongkong.cli.session import Session, find_language
 from zhongkong.cli.store import db, seal
-from zhongkong.cli.words import Group, Option, common_options, explain_usage
+from zhongkong.cli.words import Group, Option, explain_usage
 from zhongkong.errors import ZhongkongError
 from zhongkong.hub.logs import describe_bug
 from zhongkong.wechat.advice import explain_error
@@ -30,20 +30,18 @@ from zhongkong.wechat.advice import explain_error
 class Program(Group):
     """The root of all commands. Whatever goes wrong below ends here, in words and with an exit code."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Add the options of all commands: they may stand before the command too."""
-        super().__init__(*args, **kwargs)
-        self.params = [*self.params, *common_options()]
-
     def main(self, args: Sequence[str] | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line and exit."""
         arguments = list(sys.argv[1:] if args is None else args)
-        session = Session(find_language(arguments, os.environ))
+        session = Session(find_language(arguments, os.environ), as_json="--json" in arguments)
         extra = {**extra, "prog_name": "zhongkong", "standalone_mode": False, "obj": session}
         try:
             ended = super().main(arguments, **extra)
+        except click.exceptions.NoArgsIsHelpError as asked:
+            asked.show()
+            ended = Exit.USAGE
         except click.Abort:
-            ended = Exit.INTERRUPTED
+            ended = Exit.STOPPED
         except Exception as error:  # noqa: BLE001 (every failure is told in words)
             ended = tell_failure(session, error)
         sys.exit(int(ended or Exit.DONE))
@@ -53,12 +51,12 @@ def tell_failure(session: Session, error: Exception) -> Exit:
     """Tell on stderr what went wrong and what to do, and return the exit code."""
     exit_code, problem = _judge(session, error)
     if session.as_json:
-        click.echo(_as_line(problem), err=True)
+        session.complain(_as_line(problem))
         return exit_code
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        click.echo(error.ctx.get_usage(), err=True)
-    click.echo(problem["detail"], err=True)
-    click.echo(session.text("cli_see_doctor"), err=True)
+        session.complain(error.ctx.get_usage())
+    session.complain(problem["detail"])
+    session.complain(session.text("cli_see_doctor"))
     return exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 
-from zhongkong.cli.api import Api, open_here, open_there
+from zhongkong.cli.api import Api, Document, open_here, open_there
 from zhongkong.core.model import Secret
 from zhongkong.errors import AccessDenied, SettingInvalid
 from zhongkong.messages import Language, choose_language, render
@@ -48,6 +49,10 @@ class Session:
         """Tell a person what somebody else put into words."""
         click.echo(text, err=self.as_json)
 
+    def complain(self, text: str) -> None:
+        """Tell a person what went wrong, on stderr."""
+        click.echo(text, err=True)
+
     def show_json(self, document: Mapping[str, Any]) -> None:
         """Write one JSON object as one line."""
         click.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
@@ -64,6 +69,18 @@ class Session:
         self.lang = choose_language(settings.lang, default=self.lang)
         return settings
 
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Document:
+        """Return what the hub's interface answers to one request, here or there.
+
+        Raises: ApiRefused; as `api`.
+        """
+
+        async def ask() -> Document:
+            async with self.api() as api:
+                return await api.ask(method, path, body)
+
+        return asyncio.run(ask())
+
     @asynccontextmanager
     async def api(self) -> AsyncIterator[Api]:
         """Open the hub that was named, else the store of the settings.
@@ -77,14 +94,14 @@ class Session:
         settings = self.settings()
         async with open_here(settings, self.lang) as (here, seats):
             if seats.seal_made is not None:
-                click.echo(self.text("cli_seal_made", path=seats.seal_made), err=True)
+                self.complain(self.text("cli_seal_made", path=seats.seal_made))
             yield here
 
 
 def find_language(arguments: list[str], environ: Mapping[str, str]) -> Language:
     """Return the language to speak before the command line is understood: for --help and for what is wrong with it."""
     said = None
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if argument == "--lang":
             said = following
         elif argument.startswith("--lang="):
@@ -98,8 +115,7 @@ def read_secret(session: Session, *, file: str | None, variable: str | None, pro
     `prompt` is the code of what a person is asked. Raises: SettingInvalid: there is none.
     """
     if file is not None:
-        text = click.open_file(file, encoding="utf-8").read()
-        source = file
+        text, source = _read_file(file), file
     elif variable is not None:
         text, source = os.environ.get(variable, ""), variable
     elif sys.stdin.isatty():
@@ -109,6 +125,15 @@ def read_secret(session: Session, *, file: str | None, variable: str | None, pro
     if not text.strip():
         raise SettingInvalid("cli_secret_missing", source=source)
     return Secret(text.strip())
+
+
+def _read_file(path: str) -> str:
+    try:
+        with click.open_file(path, encoding="utf-8") as opened:
+            return str(opened.read())
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingInvalid("cli_secret_unreadable", path=path, why=why) from error
 
 
 def _read_url(hub: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite
+from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite, is_there
 from zhongkong.cli.exits import Exit
 from zhongkong.cli.session import Session
 from zhongkong.cli.words import Group
@@ -39,7 +39,7 @@ def check(session: Session) -> Exit:
     """Look whether the store is whole and of this program's schema; nothing is changed."""
     settings = session.settings()
     path = store_path(settings.store_url)
-    if not path.exists():
+    if not is_there(path):
         raise StoreRefused("store_missing", path=str(path))
     facts = _examine(settings)
     is_good = not facts.faults and facts.schema == facts.known

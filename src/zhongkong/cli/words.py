@@ -86,6 +86,11 @@ class Group(click.Group):
     context_class = Context
     command_class = Command
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Add the options of all commands: they may stand before the command too."""
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *common_options()]
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what it is about."""
         _write_help_text(self, ctx, formatter)
@@ -146,6 +151,7 @@ def secret_options(command: CommandT) -> CommandT:
 
 def common_options() -> list[click.Parameter]:
     """Return the options that every command takes, and the program itself before them."""
+
     def build(*names: str, **attributes: Any) -> click.Parameter:
         return Option(names, expose_value=False, callback=_note, **attributes)
 
@@ -189,8 +195,6 @@ def explain_usage(error: click.ClickException, lang: Language) -> str:
         case click.BadParameter():
             wanted = getattr(error.param.type, "choices", ()) if error.param else ()
             return render("cli_bad_value", lang, name=_name_of(error), wanted=_listed(wanted))
-        case click.FileError():
-            return render("cli_no_file", lang, path=error.ui_filename)
         case _:
             return render("cli_not_understood", lang)
 

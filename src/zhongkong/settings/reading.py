@@ -31,7 +31,15 @@ def find_file(environ: Mapping[str, str] = os.environ) -> Path | None:
     if environ.get(CONFIG_VARIABLE):
         return Path(environ[CONFIG_VARIABLE])
     places = (Path(FILE_NAME), default_data_dir(environ) / FILE_NAME)
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    """Say whether there is such a file, as far as this user can see."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:

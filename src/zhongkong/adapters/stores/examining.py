@@ -28,6 +28,14 @@ class StoreFacts(NamedTuple):
     """What the database says of its own file: nothing where it is whole."""
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is such a file or directory, as far as this user can see."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def examine_sqlite(
     path: Path,
     prefix: str,

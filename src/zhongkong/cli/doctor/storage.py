@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zhongkong.adapters.seal import FileSeal
-from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite
+from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite, is_there
 from zhongkong.cli.doctor.findings import Area, Findings
 from zhongkong.cli.session import Session
 from zhongkong.errors import SettingInvalid, StoreError
@@ -41,7 +41,7 @@ def look_at_storage(settings: Settings, findings: Findings) -> bool:
     except SettingInvalid as error:
         findings.error(Area.STORE, error)
         return False
-    seal = _look_at_seal(settings.seal_file, findings, store_is_there=path.exists())
+    seal = _look_at_seal(settings.seal_file, findings, store_is_there=is_there(path))
     opens = _look_at_store(path, settings, seal, findings)
     _look_at_modes((settings.data_dir, settings.seal_file, path), findings)
     _look_at_room(path, findings)
@@ -49,7 +49,7 @@ def look_at_storage(settings: Settings, findings: Findings) -> bool:
 
 
 def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> FileSeal | None:
-    if not path.exists():
+    if not is_there(path):
         if store_is_there:
             findings.todo(Area.SEAL, "doctor_seal_lost", path=path)
         else:
@@ -65,7 +65,7 @@ def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> Fi
 
 
 def _look_at_store(path: Path, settings: Settings, seal: FileSeal | None, findings: Findings) -> bool:
-    if not path.exists():
+    if _is_absent(path):
         findings.note(Area.STORE, "doctor_store_none", path=path)
         return False
     try:
@@ -101,13 +101,19 @@ def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -
     return True
 
 
+def _is_absent(path: Path) -> bool:
+    """Say whether the file is not there; one that cannot be looked for because of a directory's owner may be."""
+    nearest = next((one for one in path.absolute().parents if is_there(one)), Path())
+    return not is_there(path) and os.access(nearest, os.X_OK)
+
+
 def _look_at_modes(paths: Iterable[Path], findings: Findings) -> None:
     """Say who besides the owner may read or enter; elsewhere than on POSIX modes say nothing."""
     if os.name != "posix":
         return
     exposed = False
     for path in paths:
-        if path.exists() and (mode := path.stat().st_mode & 0o777) & 0o077:
+        if is_there(path) and (mode := path.stat().st_mode & 0o777) & 0o077:
             wanted = "700" if path.is_dir() else "600"
             findings.todo(Area.FILES, "doctor_exposed", path=path, mode=f"{mode:03o}", wanted=wanted)
             exposed = True
@@ -116,7 +122,7 @@ def _look_at_modes(paths: Iterable[Path], findings: Findings) -> None:
 
 
 def _look_at_room(path: Path, findings: Findings) -> None:
-    directory = next((one for one in path.absolute().parents if one.exists()), None)
+    directory = next((one for one in path.absolute().parents if is_there(one)), None)
     if directory is None:
         return
     free = shutil.disk_usage(directory).free

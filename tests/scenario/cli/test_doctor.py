@@ -1,0 +1,135 @@
+"""zhongkong doctor: looks at everything a hub stands on, and says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenario.cli.house import Platform, Terminal
+from zhongkong.settings import default_data_dir
+
+
+def _codes(told: dict[str, Any], state: str) -> set[str]:
+    return {finding["code"] for finding in told["findings"] if finding["state"] == state}
+
+
+@pytest.fixture
+def away() -> Iterator[str]:
+    """A base URL at which nobody listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port = listening.getsockname()[1]
+    return f"http://127.0.0.1:{port}"  # type: ignore[return-value]
+
+
+def test_where_all_is_well_it_says_so_and_ends_with_0(terminal: Terminal, shop: str) -> None:
+    """Seven things looked at, and what was found good is told too: a person sees what was looked at."""
+    shown = terminal.type("doctor").stdout
+    assert "All is well." in shown
+    assert f"{shop} is well" in shown
+    told = terminal.read("doctor")
+    assert told["well"] is True
+    good = {
+        "doctor_seal_fits",
+        "doctor_store",
+        "doctor_files_private",
+        "doctor_answers",
+        "doctor_clock",
+        "doctor_account",
+    }
+    assert good <= _codes(told, "good")
+    areas = {finding["area"] for finding in told["findings"]}
+    assert areas == {"settings", "seal", "store", "files", "hub", "network", "clock", "accounts"}
+
+
+def test_before_the_first_start_there_is_nothing_to_mend_here_and_nothing_is_made(
+    terminal: Terminal, home: Path, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    """Looking changes nothing."""
+    monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    told = terminal.read("doctor", code=1)
+    assert _codes(told, "todo") == {"doctor_no_way"}
+    assert {"doctor_seal_none", "doctor_store_none", "doctor_hub_away"} <= _codes(told, "note")
+    assert not default_data_dir().exists()
+    assert not list(home.iterdir())
+
+
+def test_a_setting_that_cannot_be_used_is_told_with_its_place(
+    terminal: Terminal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything else depends on the settings, so it is the only finding."""
+    (home / "zhongkong.toml").write_text("\nprot = 1\n")
+    assert "zhongkong.toml:2" in terminal.type("doctor", code=1).stdout
+    (home / "zhongkong.toml").write_text("[[account]]\nappid = 'wx1111'\nsecret_env = 'NOT_THERE'\n")
+    assert _codes(terminal.read("doctor", code=1), "todo") == {"setting_secret_missing"}
+    monkeypatch.setenv("ZHONGKONG_CONFIG", "none.toml")
+    assert _codes(terminal.read("doctor", code=1), "todo") == {"setting_file_unreadable"}
+
+
+def test_files_that_others_may_read_are_told_with_the_command_that_mends_them(terminal: Terminal, shop: str) -> None:
+    """A store that others read holds nothing in clear, but a seal they read opens it."""
+    assert shop
+    (default_data_dir() / "zhongkong.db").chmod(0o644)
+    assert "Run chmod 600" in terminal.type("doctor", code=1).stdout
+    (default_data_dir() / "zhongkong.db").chmod(0o600)
+    (default_data_dir() / "zhongkong.seal").chmod(0o640)
+    assert "seal_exposed" in _codes(terminal.read("doctor", code=1), "todo")
+
+
+def test_a_lost_or_wrong_seal_is_told_and_none_is_made(terminal: Terminal, shop: str) -> None:
+    """A new seal in place of the lost one would look like a loss of everything."""
+    assert shop
+    seal = default_data_dir() / "zhongkong.seal"
+    kept = seal.read_bytes()
+    seal.unlink()
+    assert "doctor_seal_lost" in _codes(terminal.read("doctor", code=1), "todo")
+    assert not seal.exists()
+    terminal.type("db", "upgrade", "--data-dir", "other")
+    shutil.copy("other/zhongkong.seal", seal)
+    assert "wrong_seal" in _codes(terminal.read("doctor", code=1), "todo")
+    seal.write_bytes(kept)
+    assert terminal.read("doctor")["well"] is True
+
+
+def test_a_damaged_store_is_told(terminal: Terminal, shop: str) -> None:
+    """And the doctor goes on to look at the rest."""
+    assert shop
+    (default_data_dir() / "zhongkong.db").write_bytes(b"no database, " * 1000)
+    told = terminal.read("doctor", code=1)
+    assert "store_damaged" in _codes(told, "todo")
+    assert {"network", "hub"} <= {finding["area"] for finding in told["findings"]}
+
+
+def test_an_account_that_is_blocked_is_told_with_its_fix(terminal: Terminal, platform: Platform) -> None:
+    """40164: the address that the platform sees is named, to be copied."""
+    platform.do(lambda running: running.world.accounts[platform.appid].set_allow_list([]))
+    terminal.type("account", "add", platform.appid, "--base-url", platform.url, stdin=platform.secret, code=4)
+    shown = terminal.type("doctor", code=1).stdout
+    assert "127.0.0.1 is not in the allow-list" in shown
+    assert f"zhongkong account set {platform.appid}" in shown
+
+
+def test_a_platform_out_of_reach_is_told_step_by_step(terminal: Terminal, shop: str, away: str) -> None:
+    """A name, a connection, TLS, an answer: each has another person who mends it."""
+    terminal.type("account", "set", shop, "--base-url", away, code=5)
+    assert "doctor_no_way" in _codes(terminal.read("doctor", code=1), "todo")
+    terminal.type("account", "set", shop, "--base-url", "http://nobody.invalid", code=5)
+    assert "doctor_no_name" in _codes(terminal.read("doctor", code=1), "todo")
+
+
+def test_a_platform_that_speaks_no_tls_is_told(terminal: Terminal, shop: str, platform: Platform) -> None:
+    """A proxy that rewrites TLS, or a wrong port, looks like this."""
+    terminal.type("account", "set", shop, "--base-url", platform.url.replace("http", "https"), code=5)
+    assert "doctor_no_tls" in _codes(terminal.read("doctor", code=1), "todo")
+
+
+def test_a_turned_sandbox_clock_is_no_trouble(terminal: Terminal, shop: str, platform: Platform) -> None:
+    """It is turned on purpose; the platform's own clock would be judged."""
+    assert shop
+    platform.do(lambda running: running.clock.turn(3600.0))
+    assert "doctor_clock_elsewhere" in _codes(terminal.read("doctor"), "note")

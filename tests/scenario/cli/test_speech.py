@@ -1,0 +1,194 @@
+"""How the command line speaks: two languages, exit codes, no trace of a secret, no terminal needed."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tests.scenario.cli.house import SOON, Terminal, clean_environ
+from zhongkong.cli import main
+from zhongkong.cli.program import program
+from zhongkong.cli.session import find_language
+
+CHINESE = range(0x4E00, 0x9FFF)
+
+
+def _commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, *path, name)
+        else:
+            yield (*path, name)
+
+
+ALL = list(_commands(program))
+
+
+def _find(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = program
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    return command
+
+
+def _is_chinese(text: str) -> bool:
+    return any(ord(letter) in CHINESE for letter in text)
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_helps_in_both_languages(home: Path, path: tuple[str, ...]) -> None:
+    """Whoever reads only one of them finds no word of the other but WeChat's own."""
+    assert home.is_dir()
+    chinese = CliRunner().invoke(program, [*path, "--help", "--lang", "zh"])
+    english = CliRunner().invoke(program, [*path, "--help", "--lang", "en"])
+    assert (chinese.exit_code, english.exit_code) == (0, 0)
+    assert _is_chinese(chinese.output)
+    assert not _is_chinese(english.output)
+    assert "cli_" not in chinese.output + english.output
+    assert "setting_" not in chinese.output + english.output
+    assert "Options:" not in chinese.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "lang"),
+    [
+        ([], {}, "zh"),
+        ([], {"LANG": "C.UTF-8"}, "zh"),
+        ([], {"LANG": "en_GB.UTF-8"}, "en"),
+        ([], {"LANG": "en_GB.UTF-8", "LC_ALL": "zh_CN.UTF-8"}, "zh"),
+        ([], {"LANG": "zh_CN.UTF-8", "ZHONGKONG_LANG": "en"}, "en"),
+        (["events", "--lang", "zh"], {"ZHONGKONG_LANG": "en"}, "zh"),
+        (["--lang=en", "events"], {}, "en"),
+        (["events", "--lang"], {}, "zh"),
+    ],
+)
+def test_the_language_is_the_flags_the_variables_or_the_locales(
+    arguments: list[str], environ: dict[str, str], lang: str
+) -> None:
+    """Known before anything is understood, so that a misspelt command is told in it."""
+    assert find_language(arguments, environ) == lang
+
+
+def test_the_language_may_stand_in_the_file(terminal: Terminal, home: Path) -> None:
+    """A team that reads Chinese sets it once."""
+    (home / "zhongkong.toml").write_text("lang = 'zh'\n")
+    assert _is_chinese(terminal.type("account", "list").stdout)
+    assert not _is_chinese(terminal.type("account", "list", "--lang", "en").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["acount"], "account"),
+        (["account", "ad"], "add"),
+        (["events", "--folow"], "--follow"),
+        (["events", "--limit", "x"], "--limit"),
+        (["events", "--limit"], "--limit"),
+        (["events", "--limit", "0"], "--limit"),
+        (["account", "show"], "APPID"),
+        (["account", "show", "a", "b"], "--help"),
+        (["--lang", "fr", "events"], "zh | en"),
+        (["--port", "1"], "--port"),
+        (["account", "show", "wx1111", "--hub", "localhost"], "--hub"),
+        (["serve", "--port", "x"], "--port"),
+        (["serve", "--workers", "0"], "--workers"),
+        (["serve", "--config", "none.toml"], "none.toml"),
+        (["serve", "--poll-seconds", "300"], "poll_seconds"),
+        (["key", "create", "x", "--appid", "*", "--expires-in", "soon"], "--expires-in"),
+        (["key", "create", "x", "--appid", "*", "--from", "here"], "networks"),
+    ],
+)
+def test_what_is_wrong_with_a_command_line_is_exit_2_and_told_in_both_languages(
+    terminal: Terminal, words: list[str], told: str
+) -> None:
+    """The words name what to change."""
+    assert told in terminal.type(*words, code=2).stderr
+    if "fr" not in words:
+        assert _is_chinese(terminal.type(*words, "--lang", "zh", code=2).stderr)
+
+
+def test_a_failure_is_one_json_object_on_stderr_for_programs(terminal: Terminal) -> None:
+    """They decide by `code`; stdout holds an answer or nothing."""
+    for words, code in ((["account", "show", "wx1111"], 3), (["serve", "--port", "x"], 2), (["events", "--folow"], 2)):
+        failed = terminal.type(*words, "--json", code=code)
+        assert failed.stdout == ""
+        assert {"code", "detail"} <= set(json.loads(failed.stderr.splitlines()[-1]))
+
+
+def test_a_mistake_of_ours_is_told_without_what_it_held(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback of a library may hold a URL with a secret in it; ours tells where, and hides what looks like one."""
+
+    def breaks(_: object) -> None:
+        message = "GET /cgi-bin/token?appid=wx1&secret=0123456789abcdef0123456789abcdef"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("zhongkong.cli.session.find_file", breaks)
+    failed = terminal.type("account", "list", code=70)
+    assert "RuntimeError" in failed.stderr
+    assert "0123456789abcdef" not in failed.stderr
+    assert "report" in failed.stderr
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if isinstance(_find(path), click.Group)], ids=" ".join)
+def test_a_group_alone_shows_what_it_holds(terminal: Terminal, path: tuple[str, ...]) -> None:
+    """Somebody feels his way."""
+    shown = CliRunner().invoke(program, path)
+    assert shown.exit_code == 2
+    assert "Commands:" in shown.stderr
+    assert terminal.secrets == set()
+
+
+def test_the_version_is_told(terminal: Terminal) -> None:
+    """A report of trouble begins with it."""
+    assert terminal.type("--version").stdout.startswith("zhongkong ")
+
+
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pip install zhongkong` alone is the client of a hub: its command line explains itself."""
+    for name in [name for name in sys.modules if name.startswith("zhongkong.cli.")]:
+        monkeypatch.delitem(sys.modules, name)
+    real = builtins.__import__
+
+    def without_click(
+        name: str,
+        globals: Mapping[str, object] | None = None,  # noqa: A002 (as __import__ has it)
+        locals: Mapping[str, object] | None = None,  # noqa: A002
+        fromlist: Sequence[str] = (),
+        level: int = 0,
+    ) -> ModuleType:
+        if name == "click":
+            raise ModuleNotFoundError(name="click")
+        return real(name, globals, locals, fromlist, level)
+
+    monkeypatch.setattr(builtins, "__import__", without_click)
+    monkeypatch.setenv("ZHONGKONG_LANG", "en")
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert "pip install" in str(caught.value.code)
+    assert "click" in str(caught.value.code)
+
+
+def test_without_a_terminal_everything_works_and_nothing_is_coloured(home: Path) -> None:
+    """In a container, a pipe or CI there is nobody to draw for."""
+    command = [sys.executable, "-c", "from zhongkong.cli import main; main()", "key", "list"]
+    ended = subprocess.run(
+        command,
+        cwd=home,
+        env=clean_environ(home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=SOON,
+        check=True,
+    )
+    assert b"\x1b" not in ended.stdout + ended.stderr
