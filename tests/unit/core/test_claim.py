@@ -265,7 +265,7 @@ def test_force(record: Record, asked: Claim, answer: type) -> None:
 # --- whatever the record
 
 
-@given(records(), moments, st.sampled_from(Mode), in_round=st.booleans(), force=st.booleans())
+@given(record=records(), now=moments, mode=st.sampled_from(Mode), in_round=st.booleans(), force=st.booleans())
 def test_a_claim_takes_all_or_nothing(record: Record, now: float, mode: Mode, *, in_round: bool, force: bool) -> None:
     """Exactly one attempt more, a lease of full length and one departure counted; or the very same record."""
     asked = claim(mode, record.generation, in_round=in_round, force=force)
@@ -279,7 +279,7 @@ def test_a_claim_takes_all_or_nothing(record: Record, now: float, mode: Mode, *,
     assert trust_of(step.record) <= trust_of(record)
 
 
-@given(records(), moments, st.sampled_from(Mode), force=st.booleans())
+@given(record=records(), now=moments, mode=st.sampled_from(Mode), force=st.booleans())
 def test_nothing_that_ends_a_token_leaves_for_a_silent_platform(
     record: Record, now: float, mode: Mode, *, force: bool
 ) -> None:
@@ -289,7 +289,7 @@ def test_nothing_that_ends_a_token_leaves_for_a_silent_platform(
         assert all(one.left <= record.probe.answered_at for one in record.attempts if one.ends)
 
 
-@given(records(), moments, st.sampled_from(Mode), force=st.booleans())
+@given(record=records(), now=moments, mode=st.sampled_from(Mode), force=st.booleans())
 def test_before_the_next_try_nobody_mints(record: Record, now: float, mode: Mode, *, force: bool) -> None:
     """Neither rounds nor callers, neither for a dead token nor by force."""
     answer = claim(mode, record.generation, force=force).apply(record, now).answer
