@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.scenario.cli.house import Platform, Terminal
+from zhongkong.adapters.platform import Stamp
+from zhongkong.cli.doctor.findings import Findings, State
+from zhongkong.cli.doctor.network import compare_clocks
 from zhongkong.settings import default_data_dir
 
 
@@ -20,11 +23,11 @@ def _codes(told: dict[str, Any], state: str) -> set[str]:
 
 
 @pytest.fixture
-def away() -> Iterator[str]:
+def away() -> str:
     """A base URL at which nobody listens."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port = listening.getsockname()[1]
-    return f"http://127.0.0.1:{port}"  # type: ignore[return-value]
+    return f"http://127.0.0.1:{port}"
 
 
 def test_where_all_is_well_it_says_so_and_ends_with_0(terminal: Terminal, shop: str) -> None:
@@ -77,6 +80,10 @@ def test_files_that_others_may_read_are_told_with_the_command_that_mends_them(te
     (default_data_dir() / "zhongkong.db").chmod(0o644)
     assert "Run chmod 600" in terminal.type("doctor", code=1).stdout
     (default_data_dir() / "zhongkong.db").chmod(0o600)
+    default_data_dir().chmod(0o755)
+    assert terminal.read("doctor")["well"] is True
+    default_data_dir().chmod(0o775)
+    assert "chmod go-w" in terminal.type("doctor", code=1).stdout
     (default_data_dir() / "zhongkong.seal").chmod(0o640)
     assert "seal_exposed" in _codes(terminal.read("doctor", code=1), "todo")
 
@@ -126,6 +133,23 @@ def test_a_platform_that_speaks_no_tls_is_told(terminal: Terminal, shop: str, pl
     """A proxy that rewrites TLS, or a wrong port, looks like this."""
     terminal.type("account", "set", shop, "--base-url", platform.url.replace("http", "https"), code=5)
     assert "doctor_no_tls" in _codes(terminal.read("doctor", code=1), "todo")
+
+
+def test_a_disk_that_is_nearly_full_is_told(terminal: Terminal, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it is full: then the store can no longer be written."""
+    assert shop
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**20))
+    assert "has only 1 MB" in terminal.type("doctor", code=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("apart", "state"), [(0.9, State.GOOD), (-5.0, State.GOOD), (6.0, State.TODO), (-90.0, State.TODO)]
+)
+def test_a_clock_that_differs_from_the_platforms_is_told(apart: float, state: State) -> None:
+    """Its Date header has whole seconds, and an answer takes a moment: a few seconds are none."""
+    findings = Findings("en")
+    compare_clocks("https://api.weixin.qq.com", Stamp(1000.0 + apart, 1000.0), findings)
+    assert [finding.state for finding in findings.found] == [state]
 
 
 def test_a_turned_sandbox_clock_is_no_trouble(terminal: Terminal, shop: str, platform: Platform) -> None:

@@ -33,7 +33,7 @@ async def look_at_platform(base_url: str, proxy: str, findings: Findings) -> Non
         findings.todo(Area.NETWORK, "doctor_silent", url=base_url)
         return
     findings.good(Area.NETWORK, "doctor_answers", url=base_url)
-    _compare_clocks(base_url, stamp, findings)
+    compare_clocks(base_url, stamp, findings)
 
 
 async def look_at_way(url: str, findings: Findings) -> bool:
@@ -80,7 +80,7 @@ async def look_at_hub(url: str, findings: Findings) -> None:
         findings.good(Area.HUB, "doctor_hub", url=url, version=version)
 
 
-def _compare_clocks(base_url: str, stamp: Stamp, findings: Findings) -> None:
+def compare_clocks(base_url: str, stamp: Stamp, findings: Findings) -> None:
     """Judge the machine's clock by the platform's own; a sandbox's clock can be turned, so it only tells."""
     apart = round(stamp.wall - stamp.date)
     if abs(apart) <= APART:

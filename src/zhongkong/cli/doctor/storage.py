@@ -43,7 +43,7 @@ def look_at_storage(settings: Settings, findings: Findings) -> bool:
         return False
     seal = _look_at_seal(settings.seal_file, findings, store_is_there=is_there(path))
     opens = _look_at_store(path, settings, seal, findings)
-    _look_at_modes((settings.data_dir, settings.seal_file, path), findings)
+    _look_at_modes(settings.data_dir, (settings.seal_file, path), findings)
     _look_at_room(path, findings)
     return opens
 
@@ -107,15 +107,14 @@ def _is_absent(path: Path) -> bool:
     return not is_there(path) and os.access(nearest, os.X_OK)
 
 
-def _look_at_modes(paths: Iterable[Path], findings: Findings) -> None:
-    """Say who besides the owner may read or enter; elsewhere than on POSIX modes say nothing."""
+def _look_at_modes(directory: Path, files: Iterable[Path], findings: Findings) -> None:
+    """Say who besides the owner may read the files or replace them; elsewhere than on POSIX modes say nothing."""
     if os.name != "posix":
         return
     exposed = False
-    for path in paths:
-        if is_there(path) and (mode := path.stat().st_mode & 0o777) & 0o077:
-            wanted = "700" if path.is_dir() else "600"
-            findings.todo(Area.FILES, "doctor_exposed", path=path, mode=f"{mode:03o}", wanted=wanted)
+    for path, shut, code in ((directory, 0o022, "doctor_open"), *((one, 0o077, "doctor_exposed") for one in files)):
+        if is_there(path) and (mode := path.stat().st_mode & 0o777) & shut:
+            findings.todo(Area.FILES, code, path=path, mode=f"{mode:03o}")
             exposed = True
     if not exposed:
         findings.good(Area.FILES, "doctor_files_private")

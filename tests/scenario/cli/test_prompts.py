@@ -1,0 +1,88 @@
+"""What a person types at a terminal: secrets are not echoed, and Ctrl-C is quiet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.cli.house import SOON, Platform, clean_environ
+
+pty = pytest.importorskip("pty", reason="this platform has no terminals to play with")
+
+
+@dataclass
+class Screen:
+    """A program at a terminal of its own, and all it has shown so far."""
+
+    process: subprocess.Popen[bytes]
+    keyboard: int
+    shown: str = ""
+
+    def wait_for(self, text: str) -> None:
+        """Return once `text` is shown."""
+        while text not in self.shown:
+            self.shown += os.read(self.keyboard, 4096).decode()
+
+    def type(self, text: str) -> None:
+        """Type."""
+        os.write(self.keyboard, text.encode())
+
+    def end(self) -> int:
+        """Return the exit code; all is shown by then."""
+        with suppress(OSError):  # Linux: the terminal is gone with its last program
+            while read := os.read(self.keyboard, 4096):
+                self.shown += read.decode()
+        return self.process.wait(SOON)
+
+
+@contextmanager
+def at_terminal(*words: str, home: Path) -> Iterator[Screen]:
+    """Start `zhongkong` at a terminal."""
+    keyboard, screen = pty.openpty()
+    command = [sys.executable, "-c", "from zhongkong.cli import main; main()", *words]
+    environ = {**clean_environ(home), "TERM": "dumb"}
+    process = subprocess.Popen(
+        command, cwd=home, env=environ, stdin=screen, stdout=screen, stderr=screen, start_new_session=True
+    )
+    os.close(screen)
+    try:
+        yield Screen(process, keyboard)
+    finally:
+        process.kill()
+        process.wait(SOON)
+        os.close(keyboard)
+
+
+def test_a_secret_that_is_typed_is_not_shown(home: Path, platform: Platform) -> None:
+    """People share screens."""
+    with at_terminal("account", "add", platform.appid, "--base-url", platform.url, home=home) as screen:
+        screen.wait_for("AppSecret (not shown")
+        screen.type(f"{platform.secret}\n")
+        assert screen.end() == 0
+    assert "is well" in screen.shown
+    assert platform.secret not in screen.shown
+
+
+def test_a_question_is_answered_at_the_terminal(home: Path) -> None:
+    """No is no, without a word more."""
+    with at_terminal("account", "remove", "wx1111", home=home) as screen:
+        screen.wait_for("?")
+        screen.type("n\n")
+        assert screen.end() == 130
+    assert "Traceback" not in screen.shown
+
+
+def test_ctrl_c_at_a_question_is_quiet(home: Path) -> None:
+    """Somebody changed his mind: that is no mistake to be told about."""
+    with at_terminal("account", "add", "wx1111", home=home) as screen:
+        screen.wait_for("AppSecret (not shown")
+        screen.process.send_signal(2)
+        assert screen.end() == 130
+    assert screen.shown.split("type):")[1].strip() == ""
