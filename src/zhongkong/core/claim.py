@@ -30,6 +30,8 @@ class Claimed:
 
     attempt: Attempt
     forced: bool
+    until: Instant
+    """When the lease ends, on the store's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +86,22 @@ class Claim:
         """Decide by one table: moved, mine already, no need, held, not yet, probe first, claimed."""
         if record.removed or record.revision != self.account.revision:
             return Step(record, Moved())
-        if record.lease is not None and record.lease.fence == self.fence:
-            return Step(record, _claimed(record, self.fence))
+        lease = record.lease
+        if lease is not None and lease.fence == self.fence and lease.holds(now):
+            return Step(record, _claimed(record, lease))
         if not self._is_needed(record, now):
             return Step(record, Faster())
-        if record.lease is not None and record.lease.holds(now):
-            return Step(record, Held(record.lease.until))
+        if lease is not None and lease.holds(now):
+            return Step(record, Held(lease.until))
         asking = self._asking(record, now)
         until, trouble = self._wait(record, asking, now)
         if until > now:
             return Step(record, NotYet(until, trouble))
         if asking.ends and is_unanswered(record):
             return Step(record, ProbeFirst())
-        after = self._take(record, asking, now)
-        return Step(after, _claimed(after, self.fence))
+        lease = Lease(self.fence, now + LEASE)
+        after = self._take(record, asking, lease, now)
+        return Step(after, _claimed(after, lease))
 
     def _is_needed(self, record: Record, now: Instant) -> bool:
         if self.force:
@@ -140,21 +144,23 @@ class Claim:
             until = max(until, credential.since + min(60.0, credential.life / 10))
         return until if credential.since <= now else NEVER
 
-    def _take(self, record: Record, asking: Asking, now: Instant) -> Record:
+    def _take(self, record: Record, asking: Asking, lease: Lease, now: Instant) -> Record:
         contest = record.contest
         if asking.for_reject and is_contested(record, now):
             contest = contest._replace(tries=contest.tries + 1, last_mint=now)
         attempt = Attempt(self.fence, now, asking.mode, asking.ends)
+        others = (one for one in record.attempts if one.ends and one.fence != self.fence)
         return replace(
             record,
-            lease=Lease(self.fence, now + LEASE),
-            attempts=(*(open_one for open_one in record.attempts if open_one.ends), attempt),
+            lease=lease,
+            attempts=(*others, attempt),
             spent=spend(record, asking, now),
             last_force=now if asking.forced else record.last_force,
             contest=contest,
         )
 
 
-def _claimed(record: Record, fence: str) -> Claimed:
-    attempt = next(attempt for attempt in record.attempts if attempt.fence == fence)
-    return Claimed(attempt, forced=attempt.ends and ISSUING[attempt.mode].announces_rest)
+def _claimed(record: Record, lease: Lease) -> Claimed:
+    attempt = next(attempt for attempt in record.attempts if attempt.fence == lease.fence)
+    forced = attempt.ends and ISSUING[attempt.mode].announces_rest
+    return Claimed(attempt, forced, lease.until)

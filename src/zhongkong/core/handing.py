@@ -21,7 +21,7 @@ class Handed:
     value: str = field(repr=False)
     generation: int
     expires_at: Instant
-    """Until when it may be used without looking again; the present when it is doubtful."""
+    """Until when it may be used without looking again; a moment that has passed when it is doubtful."""
     expires_in: int
     refresh_in: int
     """When to look again (at least 1): soon enough to see a successor before the former one ends."""
@@ -48,7 +48,7 @@ def hand_out(
     assert credential is not None  # noqa: S101 (narrows a type: a dead slot hands nothing out)
     doubtful = freshness is Freshness.DOUBTFUL
     overlap = overlap_of(credential.life)
-    promise = now if doubtful else promised_until(record, seen=seen, trust=trust)
+    promise = credential.left if doubtful else promised_until(record, seen=seen, trust=trust)
     longest = max(1.0, min(REFRESH_IN_LONGEST, overlap / 4) * (1 - 0.1 * spread(record.slot)))
     return Handed(
         appid=record.slot.appid,

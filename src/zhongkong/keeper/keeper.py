@@ -130,10 +130,10 @@ class Keeper:
         if seen and (known := self.known.record(slot)) is not None and known.generation < seen:
             self.known.learn(await self._store.load(slot))
         handed = self.peek(slot)
-        if handed is not None and handed.generation >= seen:
-            return handed
+        if handed is not None and handed.generation == seen - 1:  # by so much memory runs ahead of a store that is away
+            raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen, retry_after=1.0)
         if handed is not None:
-            raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen)
+            return handed
         record = await self._known_record(slot)
         error = await self._attend(slot, record.generation if record.condemned else 0, patience)
         return self._hand_out(slot, error)
@@ -175,11 +175,18 @@ class Keeper:
         Raises: as `credential`; CredentialUnavailable when the platform or the budget allows no more for now.
         """
         record = await self._known_record(slot)
+        until = asyncio.get_running_loop().time() + patience
         running = self._attending.get(slot)
         if running is not None:
             await asyncio.wait([running], timeout=patience)
-        async with asyncio.timeout(patience + 1.0):
-            after = await self._refresher.refresh(slot, record.generation, in_round=False, force=True)
+        task = self._begin(slot, record.generation, force=True)
+        await asyncio.wait([task], timeout=max(0.0, until - asyncio.get_running_loop().time()))
+        if not task.done():
+            raise unavailable(slot, None, 1.0)
+        result = task.result()
+        after = self.known.record(slot) or record
+        if result.error is not None and after.generation == record.generation:
+            raise result.error
         outcome = RejectOutcome.REFRESHED if after.generation > record.generation else RejectOutcome.STILL_VALID
         return Rejected(outcome, self._hand_out(slot, None))
 
@@ -273,19 +280,21 @@ class Keeper:
                 return result.error
             may_begin_again = False
 
-    def _begin(self, slot: Slot, beyond: int, *, in_round: bool = False) -> asyncio.Task[_Done]:
+    def _begin(self, slot: Slot, beyond: int, *, in_round: bool = False, force: bool = False) -> asyncio.Task[_Done]:
         task = self._attending.get(slot)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._attendance(slot, beyond, in_round=in_round))
+            task = asyncio.get_running_loop().create_task(
+                self._attendance(slot, beyond, in_round=in_round, force=force)
+            )
             self._attending[slot] = task
         return task
 
-    async def _attendance(self, slot: Slot, beyond: int, *, in_round: bool) -> _Done:
+    async def _attendance(self, slot: Slot, beyond: int, *, in_round: bool, force: bool) -> _Done:
         """Probe and mint as the slot needs it now."""
         try:
             record = (self.known.planned(slot) if in_round else self.known.record(slot)) or Record(slot)
-            if self._wants_mint(record, in_round=in_round):
-                record = await self._refresher.refresh(slot, beyond, in_round=in_round)
+            if force or self._wants_mint(record, in_round=in_round):
+                record = await self._refresher.refresh(slot, beyond, in_round=in_round, force=force)
             else:
                 await self._refresher.probe(slot, "probed", wait=not in_round)
                 record = self.known.record(slot) or record
@@ -353,10 +362,10 @@ class Keeper:
         accounts, records = self.known.remembered()
         try:
             known_there = {account.appid for account in await self._store.accounts()}
+            await self._store.apply(records)  # before the accounts: without one nobody mints for a slot
             for account in accounts:
                 if account.appid not in known_there:
                     await self._store.put_account(account)
-            await self._store.apply(records)
             await self._store.tell([Event("store_replaced", "", {"accounts": len(accounts)})])
         except StoreError:
             return False

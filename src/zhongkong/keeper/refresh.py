@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from zhongkong.core.claim import (
@@ -21,9 +22,9 @@ from zhongkong.core.command import AnswerT, Applied, Command
 from zhongkong.core.issuing import ISSUING, mode_now
 from zhongkong.core.model import (
     DEADLINE,
-    LEASE,
     Account,
     Ambiguous,
+    Attempt,
     Outcome,
     Record,
     Seconds,
@@ -44,11 +45,12 @@ LAST_LOOK: Seconds = 0.5
 
 
 class _Lease(NamedTuple):
-    """A claim that was granted: when it was asked for, on our boot-time clock, and whether by memory alone."""
+    """A claim that was granted, by the store or by memory alone. `until` is on our boot-time clock."""
 
-    claimed: Claimed
+    attempt: Attempt
+    forced: bool
     account: Account
-    asked_at: Seconds
+    until: Seconds
     is_pretended: bool
 
 
@@ -74,7 +76,9 @@ class Refresher:
         self._silent: set[str] = set()
         """Hosts that left a request unanswered that can end a token, and have answered nothing since."""
         self._owed: list[GiveBack | Save] = []
-        """What the store could not be told yet: claims that were not used, answers that came while it was away."""
+        """What the store could not be told yet: leases that were not used, answers that came while it was away."""
+        self._unsure: dict[Slot, str] = {}
+        """Fences of claims that the store did not acknowledge: the next claim for the slot is made under the same."""
 
     # --- refresh
 
@@ -89,11 +93,13 @@ class Refresher:
             account = await self._account_of(slot)
             await self._break_silence(slot, account, wait=not in_round)
             asked_at = self._clock.boot()
-            claim = Claim(slot, account, self._make_fence(), beyond, in_round, force)
-            (record, answer, now), is_pretended = await self._claim(claim)
+            fence = self._unsure.get(slot) or self._make_fence()
+            (record, answer, now), is_pretended = await self._claim(
+                Claim(slot, account, fence, beyond, in_round, force)
+            )
             match answer:
-                case Claimed():
-                    lease = _Lease(answer, account, asked_at, is_pretended)
+                case Claimed(attempt, forced, until):
+                    lease = _Lease(attempt, forced, account, asked_at + until - now, is_pretended)
                     saved = await self._mint_and_save(record, lease)
                     if saved is not None:
                         return saved
@@ -114,27 +120,32 @@ class Refresher:
 
     async def _claim(self, claim: Claim) -> tuple[Applied[ClaimAnswer], bool]:
         """Claim in the store; while it is away, for a mode that ends nothing, in memory alone: then say so."""
+        slot = claim.slot
+        was_unsure = slot in self._unsure
         try:
-            return await self._tell(claim), False
+            claimed = await self._tell(claim)
         except StoreError:
-            self._owed.append(GiveBack(claim.slot, claim.fence))
-            record = self._known.record(claim.slot)
+            self._unsure[slot] = claim.fence
+            record = self._known.record(slot)
             if not self._known.is_stale or record is None or claim.force or record.insist:
                 raise
             if ISSUING[mode_now(claim.account, record, self._known.now())].ends_former:
                 raise
-            return self._known.pretend(claim), True
+            return self._known.pretend(replace(claim, fence=self._make_fence())), True
+        self._unsure.pop(slot, None)
+        if was_unsure and not isinstance(claimed.answer, Claimed):
+            await self._give_back(slot, claim.fence)
+        return claimed, False
 
     async def _mint_and_save(self, record: Record, lease: _Lease) -> Record | None:
         """Mint under the claim and save; return the record, or None to begin again."""
-        slot, account, claimed = record.slot, lease.account, lease.claimed
-        until = lease.asked_at + LEASE
-        if self._clock.boot() + DEADLINE > until:
-            await self._give_back(slot, claimed.attempt.fence)
+        slot, attempt = record.slot, lease.attempt
+        if self._clock.boot() + DEADLINE > lease.until:
+            await self._give_back(slot, attempt.fence)
             return None
-        outcome = await self._mint(Order(account, claimed.attempt.mode, claimed.forced), ends=claimed.attempt.ends)
-        save = Save(slot, account, claimed.attempt.fence, outcome, dice=self._roll())
-        saved = self._known.pretend(save) if lease.is_pretended else await self._save(save, until)
+        outcome = await self._mint(Order(lease.account, attempt.mode, lease.forced), ends=attempt.ends)
+        save = Save(slot, lease.account, attempt.fence, outcome, dice=self._roll())
+        saved = self._known.pretend(save) if lease.is_pretended else await self._save(save, lease.until)
         match saved.answer:
             case Saved(again):
                 return None if again else saved.record

@@ -77,8 +77,15 @@ def test_an_etag_of_another_generation_is_answered_in_full(house: House, reader:
 def test_who_saw_a_later_generation_is_never_given_an_earlier_one(house: House, reader: str) -> None:
     """A replica that is behind says so instead of taking a client back."""
     house.add_account()
-    answer = house.call("GET", PATH, reader, headers={"If-None-Match": 'W/"7.00000000"'})
+    answer = house.call("GET", PATH, reader, headers={"If-None-Match": 'W/"2.00000000"'})
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "store_behind", "1")
+
+
+def test_an_etag_of_a_store_that_is_gone_shuts_nobody_out(house: House, reader: str) -> None:
+    """What no replica can ever have counted to is another store's number: its client gets what there is."""
+    house.add_account()
+    answer = house.call("GET", PATH, reader, headers={"If-None-Match": 'W/"7.00000000"'})
+    assert (answer.status_code, answer.json()["generation"]) == (200, 1)
 
 
 def test_a_long_poll_ends_with_the_news(house: House, reader: str) -> None:

@@ -362,7 +362,7 @@ _PATHS: dict[str, Any] = {
             "Whether it can serve, and which accounts are not well",
             {
                 "200": _answer("It can.", {"type": "object"}),
-                "503": _answer("The store is away, or nothing can be handed out.", {"type": "object"}),
+                "503": _answer("The store was not read yet, or nothing can be handed out.", {"type": "object"}),
             },
             (),
         ),

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from zhongkong import __version__
 from zhongkong.core.grants import Grant
+from zhongkong.core.model import NEVER
 from zhongkong.hub.api.accounts import describe_health
 from zhongkong.hub.api.replies import language_of, reply
 from zhongkong.hub.door import Door
@@ -40,7 +41,10 @@ class State:
         return reply({"status": "ok", "version": __version__})
 
     async def readyz(self, request: Request) -> Response:
-        """Answer which accounts are not well, and why; 503 while the store is away or nothing can be served."""
+        """Answer which accounts are not well, and why; 503 while nothing can be served.
+
+        A store that is away is told, but takes no replica out of traffic: it would take them all.
+        """
         slots = health_of_all(self._known)
         lang = language_of(request)
         unwell = [
@@ -48,7 +52,7 @@ class State:
             for one in slots
             if one.state != WELL
         ]
-        is_ready = not self._known.is_stale and (not slots or any(one.serving for one in slots))
+        is_ready = self._known.seen > NEVER and (not slots or any(one.serving for one in slots))
         body = {
             "status": "ready" if is_ready else "not_ready",
             "store": "away" if self._known.is_stale else "ok",
