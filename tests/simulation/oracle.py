@@ -263,7 +263,9 @@ class Oracle:
         return watched.aside_at >= issued_at - EPOCH - 60.0
 
     def lands_not(self, flight: Flight) -> None:
-        """Not a byte of it left."""
+        """Not a byte of it left: it is no departure by the day's budget."""
+        watched = self._slots[flight.slot]
+        watched.departures = max(0, watched.departures - 1)
         flight.answered = self._now()
         flight.outcome = NotSent("connection refused")
 

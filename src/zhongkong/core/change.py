@@ -59,7 +59,7 @@ class Remove:
     slot: Slot
 
     def apply(self, record: Record, now: Instant) -> Step[None]:  # noqa: ARG002 (one signature for all commands)
-        """Leave the generation and what identifies former values, nothing else."""
+        """Leave the generation, what identifies former values, and what would bind the account if it came back."""
         sha = (record.credential.sha256,) if record.credential else ()
         tombstone = Record(
             slot=self.slot,
@@ -67,6 +67,8 @@ class Remove:
             version=record.version,
             removed=True,
             generation=record.generation,
+            attempts=tuple(one for one in record.attempts if one.ends),
+            last_force=record.last_force,
             past=(*sha, *record.past)[:PAST_KEPT],
             spent=record.spent,
         )
@@ -78,7 +80,7 @@ class WriteBack:
     """The store was lost or replaced: tell the new one what a replica remembers of a slot.
 
     Generations go on from the higher one, whichever store it was counted in. A credential that was minted into the new
-    store meanwhile is the later one, and stays.
+    store meanwhile is the later one, and stays; one that a replica wrote back that knew less gives way.
     """
 
     slot: Slot
@@ -90,10 +92,13 @@ class WriteBack:
         if record.generation > mine.generation or mine.generation == 0:
             return Step(record, None)
         if credential is None:
-            after = replace(mine, revision=record.revision, version=record.version, removed=record.removed, lease=None)
-            return Step(after if not record.removed else replace(record, generation=mine.generation), None)
+            if record.removed:
+                return Step(replace(record, generation=mine.generation), None)
+            return Step(self._taken(record), None)
         if mine.credential is not None and mine.credential.sha256 == credential.sha256:
             return Step(record, None)
+        if credential.sha256 in mine.past:
+            return Step(self._taken(record), None)
         generation = mine.generation + 1
         past = (mine.credential.sha256,) if mine.credential else ()
         after = replace(
@@ -103,6 +108,11 @@ class WriteBack:
             past=(*past, *mine.past)[:PAST_KEPT],
         )
         return Step(after, None)
+
+    def _taken(self, record: Record) -> Record:
+        """Return what is remembered, under the new store's counts; a tombstone stays one until there is an account."""
+        is_gone = self.remembered.removed and record.revision == 0
+        return replace(self.remembered, revision=record.revision, version=record.version, removed=is_gone, lease=None)
 
 
 @dataclass(frozen=True, slots=True)

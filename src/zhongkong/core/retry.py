@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zhongkong.core.issuing import ISSUING
 from zhongkong.core.model import (
     Ambiguous,
+    Attempt,
     Instant,
     Mode,
     NotSent,
@@ -121,6 +122,15 @@ def spend(record: Record, asking: Asking, now: Instant) -> Spent:
         spent.forces + asking.forced,
         spent.forces_by_reject + (asking.forced and not asking.for_key),
     )
+
+
+def unspend(record: Record, attempt: Attempt, now: Instant) -> Spent:
+    """Return the day's count without `attempt`, of which not a byte left: an outage of ours costs no budget."""
+    spent = spent_today(record, now)
+    if spent.total == 0 or shanghai_day(attempt.left) != spent.day:
+        return spent
+    for_reject = attempt.left < record.refresh_at and (record.suspected or record.condemned == "rejected")
+    return spent._replace(total=spent.total - 1, rejects=max(0, spent.rejects - for_reject))
 
 
 def contest_allows(record: Record, asking: Asking, now: Instant) -> Instant:

@@ -22,6 +22,7 @@ from zhongkong.core.model import (
     Credential,
     Event,
     Instant,
+    NotSent,
     Outcome,
     Probe,
     Record,
@@ -30,7 +31,7 @@ from zhongkong.core.model import (
     Trouble,
     hash_value,
 )
-from zhongkong.core.retry import FORCE_APART, retry_after
+from zhongkong.core.retry import FORCE_APART, retry_after, unspend
 from zhongkong.core.strangers import contest_events, with_sign
 from zhongkong.wechat.answers import Granted, Refused
 
@@ -75,6 +76,8 @@ class Save:
         after = record
         if not (isinstance(self.outcome, Ambiguous) and attempt.ends):
             after = replace(after, attempts=tuple(one for one in record.attempts if one.fence != self.fence))
+        if isinstance(self.outcome, NotSent):
+            after = replace(after, spent=unspend(record, attempt, now))
         if isinstance(self.outcome, Refused):
             after = replace(after, probe=after.probe._replace(answered_at=max(after.probe.answered_at, attempt.left)))
         if not self._is_mine(record):
@@ -121,10 +124,13 @@ class Save:
         return self._other(settled, new, attempt, now)
 
     def _same(self, record: Record, kept: Credential, attempt: Attempt, now: Instant) -> Step[SaveAnswer]:
-        """The same value again is the same generation with its end taken anew; dead, it is asked for with force."""
-        if not (record.condemned or record.suspected):
+        """The same value again is the same generation with its end taken anew; dead, it is asked for with force.
+
+        Condemned only because the account moved, it is shown by that to belong to the new place too.
+        """
+        if record.condemned in ("", "moved") and not record.suspected:
             refresh_at, asks = next_ask_at(self.slot, kept, record.asks, now)
-            after = replace(record, credential=kept, refresh_at=refresh_at, asks=asks)
+            after = replace(record, credential=kept, condemned="", refresh_at=refresh_at, asks=asks)
             return Step(after, Saved())
         if ISSUING[kept.mode].announces_rest and not attempt.ends:
             after = replace(record, credential=kept, insist=True)

@@ -108,9 +108,10 @@ class Knowledge:
     def _reckon(self, store_now: Instant, asked_at: Seconds, answered_at: Seconds) -> Seconds:
         offset = store_now - (asked_at + answered_at) / 2
         back = self._offset - offset if self._last_contact != NEVER else 0.0
-        self._offset = offset
-        self._error = (answered_at - asked_at) / 2
-        return back if back > STEP + (answered_at - asked_at) / 2 else 0.0
+        error = (answered_at - asked_at) / 2
+        is_step = back > STEP + self._error + error
+        self._offset, self._error = offset, error
+        return back if is_step else 0.0
 
     def learn(self, record: Record) -> None:
         """Take in a record read from the store; an older one than ours changes nothing."""
