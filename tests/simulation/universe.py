@@ -239,7 +239,9 @@ class Universe:
     def _store_lost(self, _fault: Fault) -> None:
         """The store is made anew, empty; somebody must remember what was in it."""
         now = self.loop.time()
-        if any(one.is_up and now - max(one.disturbed_at, 30.0) > 30.0 for one in self.replicas):
+        if now > 60.0 and any(
+            one.is_up and one.read_store_at > max(now - 30.0, one.disturbed_at) for one in self.replicas
+        ):
             step, self.stores_made = self.store.step, self.stores_made + 1
             self.store = WatchedStore(self)
             self.store.step = step

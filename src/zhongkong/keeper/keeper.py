@@ -12,6 +12,7 @@ from random import Random, SystemRandom
 from zhongkong.core.command import Applied
 from zhongkong.core.freshness import Freshness
 from zhongkong.core.handing import Handed
+from zhongkong.core.issuing import ISSUING, mode_now
 from zhongkong.core.model import (
     NEVER,
     Event,
@@ -31,7 +32,7 @@ from zhongkong.core.reject import (
     RejectAnswer,
     StillValid,
 )
-from zhongkong.core.rounds import PROBES_APART, Action, is_vouched, needs_mint, plan
+from zhongkong.core.rounds import PROBES_APART, Action, Plan, is_vouched, needs_mint, plan
 from zhongkong.errors import AccountUnknown, StoreError, StoreUnavailable, ZhongkongError
 from zhongkong.keeper.knowledge import REREAD, Knowledge
 from zhongkong.keeper.refresh import Refresher, unavailable
@@ -110,7 +111,7 @@ class Keeper:
     def peek(self, slot: Slot) -> Handed | None:
         """Return the credential if it can be handed out this instant, else None. What is due the rounds renew."""
         record = self.known.record(slot)
-        if record is None:
+        if record is None or self.known.is_blind:
             return None
         freshness = self.known.freshness(record)
         if freshness is Freshness.DEAD:
@@ -203,6 +204,8 @@ class Keeper:
 
     async def _known_record(self, slot: Slot) -> Record:
         """Return the record as known; an account that we never saw is looked up in the store."""
+        if self.known.is_blind and not await self.poll():
+            raise StoreUnavailable("store_unavailable", retry_after=1.0)
         record = self.known.record(slot)
         if record is None or record.removed:
             self.known.learn(await self._store.load(slot))
@@ -293,11 +296,11 @@ class Keeper:
         """Probe and mint as the slot needs it now."""
         try:
             record = (self.known.planned(slot) if in_round else self.known.record(slot)) or Record(slot)
-            if force or self._wants_mint(record, in_round=in_round):
-                record = await self._refresher.refresh(slot, beyond, in_round=in_round, force=force)
-            else:
+            if not force and self._is_doubt_all(record, in_round=in_round):
                 await self._refresher.probe(slot, "probed", wait=not in_round)
                 record = self.known.record(slot) or record
+            else:
+                record = await self._refresher.refresh(slot, beyond, in_round=in_round, force=force)
         except ZhongkongError as error:
             self._postpone(slot, error.retry_after or 1.0)
             return _Done(None, error)
@@ -306,12 +309,28 @@ class Keeper:
         finally:
             self._attending.pop(slot, None)
 
-    def _wants_mint(self, record: Record, *, in_round: bool) -> bool:
-        """A round does what was planned; a caller's need is a credential, unless only doubt keeps him waiting."""
-        now = self.known.now()
+    def _is_doubt_all(self, record: Record, *, in_round: bool) -> bool:
+        """Say whether a probe, and no mint, is what helps: a round does what it planned; a caller may only doubt."""
         if in_round:
-            return plan(record, now).action is Action.MINT
-        return needs_mint(record, now) or self.known.freshness(record) is Freshness.DEAD
+            return self._plan(record).action is Action.PROBE
+        if self.known.freshness(record) is Freshness.DOUBTFUL and self._must_wait_for_store(record):
+            return True
+        return not needs_mint(record, self.known.now()) and self.known.freshness(record) is not Freshness.DEAD
+
+    def _plan(self, record: Record) -> Plan:
+        """Plan as the record tells; without the store nothing is minted that ends the former, only doubt is probed."""
+        now = self.known.now()
+        if not self._must_wait_for_store(record):
+            return plan(record, now)
+        is_doubtful = self.known.freshness(record) is Freshness.DOUBTFUL
+        is_time = now - record.probe.began_at >= PROBES_APART
+        return Plan(Action.PROBE if is_doubtful and is_time else Action.REST, now + PROBES_APART)
+
+    def _must_wait_for_store(self, record: Record) -> bool:
+        account = self.known.account(record.slot.appid)
+        if not self.known.is_stale or account is None:
+            return False
+        return ISSUING[mode_now(account, record, self.known.now())].ends_former
 
     @property
     def attending(self) -> int:
@@ -385,7 +404,7 @@ class Keeper:
             if record is None or slot in self._attending:
                 self._look(slot, now + 1.0)
                 continue
-            action, look_again_at = plan(record, now)
+            action, look_again_at = self._plan(record)
             self._look(slot, look_again_at)
             if action is not Action.REST:
                 _ = self._begin(slot, record.generation, in_round=True)

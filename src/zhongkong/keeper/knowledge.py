@@ -56,6 +56,11 @@ class Knowledge:
         """Say whether the store was not reached lately."""
         return self._clock.boot() - self._last_contact > self._stale_after
 
+    @property
+    def is_blind(self) -> bool:
+        """Say whether no poll was ever answered: then not even the store's time is known."""
+        return self._last_contact == NEVER
+
     # --- what is known
 
     def slots(self) -> Iterator[Slot]:
