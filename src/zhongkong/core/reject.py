@@ -165,12 +165,12 @@ class EndProbe:
         probe = record.probe
         if self.verdict is not ProbeVerdict.UNKNOWN:
             probe = probe._replace(answered_at=max(probe.answered_at, self.began_at))
+        credential = record.credential
+        if credential is None or credential.sha256 != self.sha256:
+            return Step(replace(record, probe=probe), None)
         if self.began_at == probe.began_at:
             probe = probe._replace(last=self.verdict)
         after = replace(record, probe=probe)
-        credential = record.credential
-        if credential is None or credential.sha256 != self.sha256:
-            return Step(after, None)
         if self.verdict is ProbeVerdict.ALIVE:
             return self._alive(after, credential, now)
         if self.verdict is ProbeVerdict.DEAD and not record.condemned:

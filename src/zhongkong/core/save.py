@@ -34,6 +34,7 @@ from zhongkong.core.model import (
 from zhongkong.core.retry import FORCE_APART, retry_after, unspend
 from zhongkong.core.strangers import contest_events, with_sign
 from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.wechat.errcodes import ProbeVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ class Save:
             insist=False,
             refresh_at=first_refresh_at(self.slot, new),
             asks=0,
-            probe=Probe(began_at=record.probe.began_at, answered_at=record.probe.answered_at),
+            probe=Probe(
+                began_at=record.probe.began_at, last=ProbeVerdict.UNKNOWN, answered_at=record.probe.answered_at
+            ),
             complaints=(),
             contest=contest,
             past=((old.sha256, *record.past)[:PAST_KEPT] if old is not None else record.past),

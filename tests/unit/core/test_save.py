@@ -95,7 +95,7 @@ def test_a_new_value_ends_all_that_was_said_against_the_old_one() -> None:
     )
     made, _ = after(save(NEW), record)
     assert (made.condemned, made.suspected, made.insist, made.complaints, made.asks) == ("", False, False, (), 0)
-    assert made.probe == Probe(began_at=NOW - 5.0, answered_at=NOW)
+    assert made.probe == Probe(began_at=NOW - 5.0, last=ProbeVerdict.UNKNOWN, answered_at=NOW)
 
 
 def test_the_attempts_of_others_stay_open() -> None:
