@@ -48,7 +48,7 @@ def hand_out(
     assert credential is not None  # noqa: S101 (narrows a type: a dead slot hands nothing out)
     doubtful = freshness is Freshness.DOUBTFUL
     overlap = overlap_of(credential.life)
-    promise = credential.left if doubtful else promised_until(record, seen=seen, trust=trust)
+    promise = min(credential.left, now) if doubtful else promised_until(record, seen=seen, trust=trust)
     longest = max(1.0, min(REFRESH_IN_LONGEST, overlap / 4) * (1 - 0.1 * spread(record.slot)))
     return Handed(
         appid=record.slot.appid,

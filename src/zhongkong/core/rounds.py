@@ -89,7 +89,7 @@ def plan(record: Record, now: Instant) -> Plan:
         elif not is_unanswered(record):
             return Plan(Action.MINT, now + 1.0)
         else:
-            looks.append(_next_ping_at(record))
+            looks.append(next_ping_at(record))
             if looks[-1] <= now:
                 return Plan(Action.PROBE, now + 1.0)
     else:
@@ -115,7 +115,7 @@ def hold_end(record: Record) -> Instant:
     return trust_of(record)
 
 
-def _next_ping_at(record: Record) -> Instant:
+def next_ping_at(record: Record) -> Instant:
     """Return when to ask a silent platform again, by a probe, whether it is there."""
     life = record.credential.life if record.credential else 0
     return record.probe.began_at + max(PROBES_APART, overlap_of(life) / 10)

@@ -101,6 +101,7 @@ class Admin:
     async def settle(self, slot: Slot, patience: Seconds = PATIENCE) -> Health:
         """Return how the slot is once it was tried after a change, or when `patience` is over."""
         known = self._keeper.known
+        await self._keeper.poll()
         with suppress(ZhongkongError):
             await self._keeper.credential(slot, patience)
         with suppress(TimeoutError):

@@ -32,7 +32,7 @@ from zhongkong.core.reject import (
     RejectAnswer,
     StillValid,
 )
-from zhongkong.core.rounds import PROBES_APART, Action, Plan, is_vouched, needs_mint, plan
+from zhongkong.core.rounds import PROBES_APART, Action, Plan, is_vouched, needs_mint, next_ping_at, plan
 from zhongkong.errors import AccountUnknown, StoreError, StoreUnavailable, ZhongkongError
 from zhongkong.keeper.knowledge import REREAD, Knowledge
 from zhongkong.keeper.refresh import Refresher, unavailable
@@ -241,6 +241,8 @@ class Keeper:
         return await self._refresher.end_probe(record, account, began_at, "rejected", caller)
 
     async def _judge(self, slot: Slot, record: Record, verdict: ProbeVerdict, patience: Seconds) -> Rejected:
+        if (self.known.record(slot) or record).generation > record.generation:
+            return Rejected(RejectOutcome.REFRESHED, self._hand_out(slot, None))
         if verdict is ProbeVerdict.ALIVE:
             return self._still_valid(slot, record)
         if verdict is ProbeVerdict.DEAD:
@@ -323,7 +325,7 @@ class Keeper:
         if not self._must_wait_for_store(record):
             return plan(record, now)
         is_doubtful = self.known.freshness(record) is Freshness.DOUBTFUL
-        is_time = now - record.probe.began_at >= PROBES_APART
+        is_time = now >= next_ping_at(record)
         return Plan(Action.PROBE if is_doubtful and is_time else Action.REST, now + PROBES_APART)
 
     def _must_wait_for_store(self, record: Record) -> bool:

@@ -19,6 +19,7 @@ from zhongkong.core.claim import (
     ProbeFirst,
 )
 from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.freshness import is_unanswered
 from zhongkong.core.issuing import ISSUING, mode_now
 from zhongkong.core.model import (
     DEADLINE,
@@ -192,13 +193,13 @@ class Refresher:
 
     async def settle(self) -> None:
         """Tell the store what it could not be told while it was away."""
-        owed, self._owed = self._owed, []
-        for index, command in enumerate(owed):
+        while self._owed:
+            command = self._owed[0]
             try:
                 await self._tell(command)
             except StoreError:
-                self._owed.extend(owed[index:])
                 return
+            self._owed.remove(command)
             if isinstance(command, Save):
                 self._known.forget_unsaved(command.slot)
 
@@ -215,7 +216,9 @@ class Refresher:
 
     async def _ping(self, slot: Slot, *, wait: bool) -> None:
         """Return when a silent platform answered a probe. Raises: CredentialUnavailable: it is silent still."""
-        if await self.probe(slot, "probed", wait=wait) is ProbeVerdict.UNKNOWN:
+        verdict = await self.probe(slot, "probed", wait=wait)
+        record = self._known.record(slot)
+        if verdict is ProbeVerdict.UNKNOWN or (record is not None and is_unanswered(record)):
             raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
 
     async def probe(self, slot: Slot, reason: str, *, wait: bool = True) -> ProbeVerdict:
