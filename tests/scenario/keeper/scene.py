@@ -202,8 +202,10 @@ class Replica:
     def __init__(self, scene: Scene, index: int) -> None:
         self.process = Process(f"replica {index}")
         self.ip = f"10.0.0.{index + 1}"
-        platform = ScenePlatform(scene.world, scene.clock, scene.line, self.ip)
-        self.keeper = Keeper(scene.store, platform, scene.clock, random=Random(index), poll_seconds=scene.poll_seconds)
+        self.platform = ScenePlatform(scene.world, scene.clock, scene.line, self.ip)
+        self.keeper = Keeper(
+            scene.store, self.platform, scene.clock, random=Random(index), poll_seconds=scene.poll_seconds
+        )
 
 
 class Reader:
