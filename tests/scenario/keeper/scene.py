@@ -259,7 +259,7 @@ class Scene:
         replicas: int = 1,
         on_contest: Mode = Mode.STABLE,
         account: bool = True,
-        poll_seconds: float = 1.0,
+        poll_seconds: float = 3.0,
         switches: Switches | None = None,
     ) -> None:
         self.clock = FakeClock()
@@ -311,7 +311,7 @@ class Scene:
         """Reject a value once."""
         return self.run(self.replicas[replica].keeper.reject(SLOT, caller, value=value))
 
-    def seat_reader(self, replica: int = 0, every: float = 1.0) -> Reader:
+    def seat_reader(self, replica: int = 0, every: float = 3.0) -> Reader:
         """Let a business server read from a replica, and use what it was handed every so many seconds, from now on."""
         reader = Reader(self, self.replicas[replica], every)
         _ = self.begin(reader.run())

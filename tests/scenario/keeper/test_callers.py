@@ -95,7 +95,7 @@ def test_forces_are_spaced_and_counted() -> None:
 
 def test_an_account_that_went_is_forgotten_and_one_that_comes_back_counts_on() -> None:
     """A reader that knows generation 2 must never see a 1 again."""
-    scene = Scene(Mode.CLASSIC)
+    scene = Scene(Mode.CLASSIC, poll_seconds=1.0)
     scene.read()
     scene.turn_to(scene.record.refresh_at + 5.0)
     assert scene.read().generation == 2
