@@ -20,6 +20,7 @@ from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.connections import Way
 from zhongkong.adapters.platform import AiohttpPlatform
 from zhongkong.adapters.seal import FileSeal
+from zhongkong.adapters.stores.examining import is_there
 from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import NEVER, Account, Seconds, Secret
@@ -99,6 +100,8 @@ async def seat_store(settings: Settings) -> AsyncIterator[tuple[SqlStore, FileSe
     path = store_path(settings.store_url)
     for directory in {settings.data_dir, settings.seal_file.parent}:
         _make_private(directory)
+    if is_there(path) and not is_there(settings.seal_file):
+        raise StoreRefused("seal_lost", path=str(settings.seal_file), store=str(path))
     seal = FileSeal(settings.seal_file)
     store = await open_sqlite(path, seal, settings.store_prefix)
     try:

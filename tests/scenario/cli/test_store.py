@@ -67,9 +67,19 @@ def test_a_rotation_that_was_cut_short_is_finished_by_the_next(
     assert terminal.type("token", shop, shows=True).stdout.strip() == platform.token()
 
 
+def test_a_lost_seal_is_missed_and_none_made_anew(terminal: Terminal, shop: str, directory: Path) -> None:
+    """Another one would not open the store, and would hide that the right one is gone."""
+    (directory / "zhongkong.seal").rename(directory / "kept.seal")
+    assert "is gone" in terminal.type("account", "list", code=7).stderr
+    assert not (directory / "zhongkong.seal").exists()
+    (directory / "kept.seal").replace(directory / "zhongkong.seal")
+    assert shop in terminal.type("account", "list").stdout
+
+
 def test_another_seal_is_refused_and_nothing_made_anew(terminal: Terminal, shop: str, directory: Path) -> None:
     """The data is there; only the right seal is missing."""
     (directory / "zhongkong.seal").rename(directory / "kept.seal")
+    FileSeal(directory / "zhongkong.seal")
     assert "another seal" in terminal.type("account", "list", code=7).stderr
     (directory / "kept.seal").replace(directory / "zhongkong.seal")
     assert shop in terminal.type("account", "list").stdout
