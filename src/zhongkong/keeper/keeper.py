@@ -243,8 +243,6 @@ class Keeper:
     async def _judge(self, slot: Slot, record: Record, verdict: ProbeVerdict, patience: Seconds) -> Rejected:
         if (self.known.record(slot) or record).generation > record.generation:
             return Rejected(RejectOutcome.REFRESHED, self._hand_out(slot, None))
-        if (self.known.record(slot) or record).generation > record.generation:
-            return Rejected(RejectOutcome.REFRESHED, self._hand_out(slot, None))
         if verdict is ProbeVerdict.ALIVE:
             return self._still_valid(slot, record)
         if verdict is ProbeVerdict.DEAD:
