@@ -44,7 +44,7 @@ class FakeClock:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run until `coroutine` is done and return its result; time moves on as far as that takes.
 
-        Raises: what the coroutine raises, and what a task begun earlier raised unseen.
+        Raises: what the coroutine raises, and what a task raised that nobody holds any more.
         """
         result = self.loop.run_until_complete(coroutine)
         self._raise_unseen()
@@ -53,7 +53,7 @@ class FakeClock:
     def turn(self, seconds: Seconds) -> None:
         """Turn the clock: all that falls into the next `seconds` happens, in its order.
 
-        Raises: what a task raised and nobody saw.
+        Raises: what a task raised that nobody holds any more.
         """
         self.loop.run_until(self.loop.time() + seconds)
         self._raise_unseen()

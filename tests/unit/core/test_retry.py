@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.core.records import NOW, build_record, moments
+from tests.unit.core.records import NOW, build_record, moments, open_attempt
 from zhongkong.core.model import NEVER, Ambiguous, Contest, Mode, NotSent, Retry, Spent, Trouble
 from zhongkong.core.retry import (
     CONTEST_STEPS,
@@ -21,6 +21,7 @@ from zhongkong.core.retry import (
     retry_after,
     shanghai_day,
     spend,
+    unspend,
 )
 from zhongkong.wechat.answers import Refused
 
@@ -226,6 +227,24 @@ def test_a_new_day_is_counted_from_nothing() -> None:
     """Yesterday's count is dropped by the first departure of today."""
     yesterday = build_record(spent=spent(KEY, 12, MIDNIGHT - 86_401.0))
     assert spend(yesterday, ROUND, NOW) == Spent(shanghai_day(NOW), 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asking", "condemned", "back"),
+    [(ROUND, "", (0, 0)), (REJECT, "rejected", (0, 0)), (ROUND, "probed", (0, 0))],
+)
+def test_what_never_left_is_not_counted(asking: Asking, condemned: str, back: tuple[int, int]) -> None:
+    """An outage of the network, hours long, must not use up the day."""
+    record = build_record(spent=spent(asking, 1), condemned=condemned)
+    after = unspend(record, open_attempt(NOW), NOW + 5.0)
+    assert (after.total, after.rejects) == back
+
+
+def test_what_left_yesterday_is_not_taken_from_today() -> None:
+    """And nothing is ever below nothing."""
+    record = build_record(spent=spent(ROUND, 1))
+    assert unspend(record, open_attempt(MIDNIGHT - 90_000.0), NOW).total == 1
+    assert unspend(build_record(), open_attempt(NOW), NOW) == Spent(shanghai_day(NOW))
 
 
 # --- strangers

@@ -184,11 +184,11 @@ def test_a_new_replica_takes_the_store_it_finds(known: Knowledge) -> None:
 # --- while the store is away
 
 
-def pretend_mint(known: Knowledge, value: str, fence: str = "mine", now: float = NOW) -> Record:
+def pretend_mint(known: Knowledge, value: str, fence: str = "mine") -> Record:
     """Claim and save in memory alone, for a stable account."""
     account = build_account(Mode.STABLE)
     claimed = known.pretend(Claim(SLOT, account, fence, 99))
-    assert isinstance(claimed.answer, Claimed), now
+    assert isinstance(claimed.answer, Claimed)
     return known.pretend(Save(SLOT, account, fence, Granted(value, 7200))).record
 
 
