@@ -25,7 +25,7 @@ from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import NEVER, Account, Seconds, Secret
 from zhongkong.core.ports import Clock, FullStore, Platform
-from zhongkong.errors import SettingInvalid, StoreError, StoreRefused, WrongSeal, ZhongkongError
+from zhongkong.errors import SettingInvalid, StoreError, StoreRefused, StoreUnavailable, WrongSeal, ZhongkongError
 from zhongkong.hub.admin import Admin
 from zhongkong.hub.app import Parts, build_app, build_metrics_app
 from zhongkong.hub.keys import Keyring
@@ -33,7 +33,7 @@ from zhongkong.hub.logs import configure_logging, describe_bug, log_event
 from zhongkong.hub.server import address_of, bind, loop_factory, serve_http, stop_on_signals
 from zhongkong.hub.tail import Tail
 from zhongkong.hub.telemetry import Telemetry, TimedStore
-from zhongkong.hub.workers import CANNOT_START, Supervisor
+from zhongkong.hub.workers import CANNOT_START, TRY_AGAIN, Supervisor
 from zhongkong.keeper.keeper import Keeper
 from zhongkong.messages import Language, render
 from zhongkong.settings import Settings
@@ -296,6 +296,9 @@ class _Work:
         except (SettingInvalid, StoreRefused, WrongSeal) as error:
             logger.error("%s", explain_error(error, self.lang))  # noqa: TRY400 (a person reads it)
             os._exit(CANNOT_START)
+        except StoreUnavailable as error:
+            logger.error("%s", explain_error(error, self.lang))  # noqa: TRY400 (a person reads it)
+            os._exit(TRY_AGAIN)
 
 
 def _stop_with_parent(draining: asyncio.Event) -> None:

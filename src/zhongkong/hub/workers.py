@@ -19,6 +19,8 @@ from zhongkong.hub.telemetry import MULTIPROCESS_DIR
 
 CANNOT_START = 3
 """A worker's exit code when trying again is of no use: a person must act."""
+TRY_AGAIN = 75
+"""A worker's exit code when what stood in its way may pass by itself: a locked file, a full disk."""
 PAUSES: tuple[Seconds, ...] = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Before a worker is begun anew, the longer the more often it died young."""
 YOUNG: Seconds = 10.0

@@ -9,7 +9,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Select, column, insert, inspect, select, table
 
 from zhongkong.adapters.stores.schema import SCHEMA, Tables
-from zhongkong.adapters.stores.writer import Transaction
+from zhongkong.adapters.stores.writer import Snapshot, Transaction
 from zhongkong.core.ports import Seal
 from zhongkong.errors import StoreRefused, WrongSeal
 
@@ -37,6 +37,14 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
         connection.execute(insert(tables.meta).values(new))
     elif not seal.knows(check):
         raise WrongSeal("wrong_seal")
+
+
+def is_prepared(snapshot: Snapshot, tables: Tables, seal: Seal) -> bool:
+    """Say whether there is nothing to prepare: such a store is opened while its disk is full or its lock is held."""
+    if schema_of(snapshot.connection, tables) != SCHEMA:
+        return False
+    check = snapshot.connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
+    return check is not None and seal.knows(check)
 
 
 def schema_of(connection: Connection, tables: Tables) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, Select, bindparam, delete, select, update
 
 from zhongkong.adapters.stores.dialects import Dialect, Sqlite
-from zhongkong.adapters.stores.opening import prepare
+from zhongkong.adapters.stores.opening import is_prepared, prepare
 from zhongkong.adapters.stores.place import FileSystemOf, file_system_of
 from zhongkong.adapters.stores.resealing import Primary, Resealed, count_sealed, reseal_page, sealed_columns
 from zhongkong.adapters.stores.rows import Rows, read_event, read_key, write_key
@@ -56,9 +56,11 @@ async def open_store(dialect: Dialect, seal: Seal, prefix: str) -> SqlStore:
     writer = Worker("zhongkong-store-writer", writing.perform, writing.close)
     reader = Worker("zhongkong-store-reader", reading.perform, reading.close)
     try:
-        await writer.ask(lambda transaction: prepare(transaction, prefix, seal))
+        if not await reader.ask(lambda snapshot: is_prepared(snapshot, tables, seal)):
+            await writer.ask(lambda transaction: prepare(transaction, prefix, seal))
     except BaseException:
         await writer.close()
+        await reader.close()
         raise
     return SqlStore(seal, tables, rows, writer, reader)
 
