@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from zhongkong.core.command import Step
 from zhongkong.core.freshness import Freshness, is_unanswered, judge_freshness
-from zhongkong.core.issuing import ISSUING, daily_budget, mode_now, overlap_of
+from zhongkong.core.issuing import ISSUING, daily_budget, is_in_window, mode_now, overlap_of
 from zhongkong.core.model import (
     LEASE,
     NEVER,
@@ -116,7 +116,7 @@ class Claim:
         is_due = record.credential is None or now >= record.refresh_at
         return Asking(
             mode=mode,
-            forced=ISSUING[mode].announces_rest and (record.insist or self.force),
+            forced=ISSUING[mode].announces_rest and (self.force or (record.insist and not is_in_window(record, now))),
             for_reject=not is_due and (record.suspected or record.condemned == "rejected"),
             for_key=self.force,
         )
@@ -125,7 +125,7 @@ class Claim:
         life = record.credential.life if record.credential else record.longest
         budget = daily_budget(self.account, asking.mode, life)
         waits = (
-            (record.retry.next_try_at, record.retry.trouble),
+            (record.retry.holds_until(now), record.retry.trouble),
             (budget_allows(record, budget, asking, now), Trouble("budget")),
             (contest_allows(record, asking, now), Trouble("contested")),
             (self._rhythm(record, asking, now), None),
@@ -146,7 +146,9 @@ class Claim:
 
     def _take(self, record: Record, asking: Asking, lease: Lease, now: Instant) -> Record:
         contest = record.contest
-        if asking.for_reject and is_contested(record, now):
+        if not is_contested(record, now):
+            contest = contest._replace(tries=0)
+        elif asking.for_reject:
             contest = contest._replace(tries=contest.tries + 1, last_mint=now)
         attempt = Attempt(self.fence, now, asking.mode, asking.ends)
         others = (one for one in record.attempts if one.ends and one.fence != self.fence)

@@ -1,8 +1,8 @@
 """What a command is: a change of one slot's record, as a value.
 
 A store applies a command to one record atomically, with its own clock, and keeps the result: nothing else about
-refreshing is decided there. `core.claim`, `core.save`, `core.reject` and `core.change` hold the commands. Applying one
-twice is safe: a claim and a save recognise their own fence.
+refreshing is decided there. `core.claim`, `core.save`, `core.reject` and `core.change` hold the commands. Applying a
+claim or a save twice is safe: they recognise their own fence.
 """
 
 from __future__ import annotations

@@ -83,6 +83,12 @@ def first_refresh_at(slot: Slot, credential: Credential) -> Instant:
     return credential.expires_at - margin - margin / 10 * spread(slot)
 
 
+def is_in_window(record: Record, now: Instant) -> bool:
+    """Say whether a mode that announces the rest gives another value by itself now, unforced."""
+    credential = record.credential
+    return credential is not None and now >= first_refresh_at(record.slot, credential)
+
+
 def next_ask_at(slot: Slot, credential: Credential, asks: int, now: Instant) -> tuple[Instant, int]:
     """Return when to ask again after the same value came, and the count of such asks in this window.
 

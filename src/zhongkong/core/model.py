@@ -152,10 +152,15 @@ class Trouble(NamedTuple):
     """Why a slot is not well: what the last refusal or silence was, as the platform told it."""
 
     state: str
-    """`blocked` (a person must act), `quota`, `refused` (passing), `unanswered`, `unreachable`, `too_early`."""
+    """`blocked` (a person must act), `quota`, `refused` (passing), `unanswered`, `unreachable`, `too_early`, `budget`,
+    `contested`."""
     errcode: int | None = None
     errmsg: str = ""
     rid: str = ""
+
+
+LONGEST_WAIT: Seconds = 3600.0
+"""No retry wait is longer; a later instant was stamped by a clock that has stepped back since, and binds nobody."""
 
 
 class Retry(NamedTuple):
@@ -164,6 +169,10 @@ class Retry(NamedTuple):
     next_try_at: Instant = NEVER
     tries: int = 0
     trouble: Trouble | None = None
+
+    def holds_until(self, now: Instant) -> Instant:
+        """Return until when to wait; `NEVER` for an instant that no wait of ours can have led to."""
+        return self.next_try_at if self.next_try_at <= now + LONGEST_WAIT else NEVER
 
 
 class Probe(NamedTuple):
@@ -212,7 +221,7 @@ class Contest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """All that is known of a slot. The store keeps it; `core.commands` changes it."""
+    """All that is known of a slot. The store keeps it; the commands of `core` change it."""
 
     slot: Slot
     revision: int = 0

@@ -9,6 +9,7 @@ from zhongkong.core.command import Step
 from zhongkong.core.freshness import Freshness, closes_at, judge_freshness, threats
 from zhongkong.core.issuing import overlap_of
 from zhongkong.core.model import (
+    NEVER,
     Complaint,
     Credential,
     Event,
@@ -26,6 +27,8 @@ VERDICT_HOLDS_LONGEST: Seconds = 300.0
 INSISTS_WITHIN: Seconds = 60.0
 ESCALATIONS_APART: Seconds = 600.0
 COMPLAINTS_KEPT = 8
+FOREIGN_SIGNS_APART: Seconds = 60.0
+"""A storm of values that were never ours is one sign of a stranger, one write and one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ class Reject:
 
     def _other(self, record: Record, now: Instant) -> Step[RejectAnswer]:
         known = not self.sha256 or self.sha256 in record.past or self.sha256 == record.contest.foreign_sha256
-        if known:
+        last = record.contest.seen[-1] if record.contest.seen else NEVER
+        if known or 0 <= now - last < FOREIGN_SIGNS_APART:
             return Step(record, AlreadyNewer())
         contest = with_sign(record.contest, now)._replace(foreign_sha256=self.sha256)
         after = replace(record, contest=contest)

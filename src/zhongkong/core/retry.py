@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from zhongkong.core.issuing import ISSUING
 from zhongkong.core.model import (
+    LONGEST_WAIT,
     Ambiguous,
     Attempt,
     Instant,
@@ -63,6 +64,17 @@ def retry_after(
     if trust > now:
         wait = min(wait, max(1.0, (trust - now) / 10))
     return Retry(now + wait, tries, trouble)
+
+
+def pace(record: Record, budget: int, now: Instant) -> Seconds:
+    """Return how far apart tries must be so that the day's budget lasts: half is for the first, the rest is spread.
+
+    So an outage of hours, or an account that is blocked all night, leaves something for the moment it is over.
+    """
+    spent = spent_today(record, now).total
+    if 2 * spent <= budget:
+        return 0.0
+    return min(LONGEST_WAIT, (next_midnight(now) - now) / max(1, budget - spent))
 
 
 def _trouble_of(refused: Refused) -> Trouble:

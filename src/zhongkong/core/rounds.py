@@ -44,7 +44,7 @@ def needs_mint(record: Record, now: Instant) -> bool:
             return record.suspected or now >= record.refresh_at or len(threats(record)) == 1
 
 
-def probe_due_at(record: Record) -> Instant | None:
+def probe_due_at(record: Record, now: Instant) -> Instant | None:
     """Return when the current credential is to be probed without anybody asking; None while there is no reason.
 
     In doubt that is every tenth of the overlap; an open attempt is closed by one when it is old enough; a credential
@@ -60,10 +60,10 @@ def probe_due_at(record: Record) -> Instant | None:
     if open_threats:
         overlap = overlap_of(credential.life)
         wanted.extend(closes_at(threat, credential.life) for threat in open_threats)
-        wanted.append(max(trust_of(record), record.probe.began_at + overlap / 10))
+        wanted.append(max(trust_of(record), _began_at(record, now) + overlap / 10))
     if not wanted:
         return None
-    return max(min(wanted), record.probe.began_at + PROBES_APART)
+    return max(min(wanted), _began_at(record, now) + PROBES_APART)
 
 
 def is_vouched(record: Record, now: Instant) -> bool:
@@ -82,25 +82,25 @@ def plan(record: Record, now: Instant) -> Plan:
     if record.removed:
         return Plan(Action.REST, now + LOOK_AGAIN)
     looks = [now + LOOK_AGAIN]
-    blocked_until = max(record.retry.next_try_at, _lease_end(record, now), _hold_end(record, now))
+    probe_at = probe_due_at(record, now)
+    if probe_at is not None:
+        if probe_at <= now:
+            return Plan(Action.PROBE, now + 1.0)
+        looks.append(probe_at)
+    blocked_until = max(record.retry.holds_until(now), _lease_end(record, now), hold_end(record))
     if needs_mint(record, now):
         if blocked_until > now:
             looks.append(blocked_until)
         elif not is_unanswered(record):
             return Plan(Action.MINT, now + 1.0)
         else:
-            looks.append(next_ping_at(record))
+            looks.append(next_ping_at(record, now))
             if looks[-1] <= now:
                 return Plan(Action.PROBE, now + 1.0)
     else:
         looks.append(max(record.refresh_at, blocked_until) if record.refresh_at > now else now + 1.0)
         if threats(record):
             looks.append(trust_of(record))
-    probe_at = probe_due_at(record)
-    if probe_at is not None:
-        if probe_at <= now:
-            return Plan(Action.PROBE, now + 1.0)
-        looks.append(probe_at)
     return Plan(Action.REST, min(look for look in looks if look > now))
 
 
@@ -115,14 +115,15 @@ def hold_end(record: Record) -> Instant:
     return trust_of(record)
 
 
-def next_ping_at(record: Record) -> Instant:
+def next_ping_at(record: Record, now: Instant) -> Instant:
     """Return when to ask a silent platform again, by a probe, whether it is there."""
     life = record.credential.life if record.credential else 0
-    return record.probe.began_at + max(PROBES_APART, overlap_of(life) / 10)
+    return _began_at(record, now) + max(PROBES_APART, overlap_of(life) / 10)
 
 
-def _hold_end(record: Record, now: Instant) -> Instant:
-    return hold_end(record) if now < hold_end(record) else NEVER
+def _began_at(record: Record, now: Instant) -> Instant:
+    """Return when the last probe left; one of the future was stamped by a clock that has stepped back since."""
+    return record.probe.began_at if record.probe.began_at <= now else NEVER
 
 
 def _lease_end(record: Record, now: Instant) -> Instant:

@@ -9,7 +9,9 @@ from zhongkong.core.command import Step
 from zhongkong.core.freshness import trust_of
 from zhongkong.core.issuing import (
     ISSUING,
+    daily_budget,
     first_refresh_at,
+    is_in_window,
     life_of,
     next_ask_at,
     overlap_of,
@@ -31,7 +33,7 @@ from zhongkong.core.model import (
     Trouble,
     hash_value,
 )
-from zhongkong.core.retry import FORCE_APART, retry_after, unspend
+from zhongkong.core.retry import FORCE_APART, pace, retry_after, unspend
 from zhongkong.core.strangers import contest_events, with_sign
 from zhongkong.wechat.answers import Granted, Refused
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -84,6 +86,10 @@ class Save:
         if not self._is_mine(record):
             return Step(after, LeaseLost())
         retry = retry_after(record.retry, self.outcome, now=now, trust=trust_of(after), dice=self.dice)
+        if retry.trouble is not None and (retry.trouble.state == "blocked" or trust_of(after) <= now):
+            life = record.credential.life if record.credential else record.longest
+            paced = now + pace(after, daily_budget(self.account, attempt.mode, life), now)
+            retry = retry._replace(next_try_at=max(retry.next_try_at, paced))
         after = replace(after, lease=None, retry=retry)
         return Step(after, Failed(), _failure_events(record, after))
 
@@ -133,7 +139,7 @@ class Save:
             refresh_at, asks = next_ask_at(self.slot, kept, record.asks, now)
             after = replace(record, credential=kept, condemned="", refresh_at=refresh_at, asks=asks)
             return Step(after, Saved())
-        if ISSUING[kept.mode].announces_rest and not attempt.ends:
+        if ISSUING[kept.mode].announces_rest and not attempt.ends and not is_in_window(record, now):
             after = replace(record, credential=kept, insist=True)
             return Step(after, Saved(again=True))
         retry = Retry(now + FORCE_APART, record.retry.tries + 1, Trouble("too_early"))

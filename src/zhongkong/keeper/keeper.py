@@ -41,6 +41,8 @@ from zhongkong.wechat.errcodes import ProbeVerdict
 PATIENCE: Seconds = 5.0
 """How long a caller waits for a refresh, unless he says otherwise."""
 POLL_DEADLINE: Seconds = 5.0
+POSTPONED_LONGEST: Seconds = 60.0
+"""What an error says of its wait was true when it was said: a change that came with it must not be slept over."""
 COMPARE_EVERY: Seconds = 60.0
 """What memory holds is compared in full with the store this often."""
 
@@ -102,9 +104,12 @@ class Keeper:
             roll=self._random.random,
         )
         self._attending: dict[Slot, asyncio.Task[_Done]] = {}
+        self._probes: set[asyncio.Task[ProbeVerdict]] = set()
+        self._begun_in_round: set[Slot] = set()
         self._looks: list[tuple[Instant, Slot]] = []
         self._look_at: dict[Slot, Instant] = {}
         self._compared_at: Seconds = NEVER
+        self._poll_at: Seconds = NEVER
 
     # --- for callers
 
@@ -136,6 +141,9 @@ class Keeper:
         if handed is not None:
             return handed
         record = await self._known_record(slot)
+        is_waiting = record.retry.holds_until(self.known.now()) > self.known.now()
+        if is_waiting and self.known.freshness(record) is Freshness.DEAD:
+            return self._hand_out(slot, None)
         error = await self._attend(slot, record.generation if record.condemned else 0, patience)
         return self._hand_out(slot, error)
 
@@ -238,7 +246,10 @@ class Keeper:
         account = self.known.account(record.slot.appid)
         if account is None:
             raise AccountUnknown(appid=record.slot.appid)
-        return await self._refresher.end_probe(record, account, began_at, "rejected", caller)
+        probe = asyncio.create_task(self._refresher.end_probe(record, account, began_at, "rejected", caller))
+        self._probes.add(probe)  # it goes on when the caller does not: others wait for its verdict
+        probe.add_done_callback(self._probes.discard)
+        return await asyncio.shield(probe)
 
     async def _judge(self, slot: Slot, record: Record, verdict: ProbeVerdict, patience: Seconds) -> Rejected:
         if (self.known.record(slot) or record).generation > record.generation:
@@ -280,7 +291,11 @@ class Keeper:
             if not task.done():
                 return None
             result = task.result()
-            is_enough = result.record is not None and result.record.generation > beyond
+            is_enough = (
+                result.record is not None
+                and result.record.generation > beyond
+                and self.known.freshness(result.record) is not Freshness.DEAD
+            )
             if is_enough or not may_begin_again:
                 return result.error
             may_begin_again = False
@@ -310,6 +325,7 @@ class Keeper:
             return _Done(record)
         finally:
             self._attending.pop(slot, None)
+            self._begun_in_round.discard(slot)
 
     def _is_doubt_all(self, record: Record, *, in_round: bool) -> bool:
         """Say whether a probe, and no mint, is what helps: a round does what it planned; a caller may only doubt."""
@@ -325,7 +341,7 @@ class Keeper:
         if not self._must_wait_for_store(record):
             return plan(record, now)
         is_doubtful = self.known.freshness(record) is Freshness.DOUBTFUL
-        is_time = now >= next_ping_at(record)
+        is_time = now >= next_ping_at(record, now)
         return Plan(Action.PROBE if is_doubtful and is_time else Action.REST, now + PROBES_APART)
 
     def _must_wait_for_store(self, record: Record) -> bool:
@@ -351,7 +367,9 @@ class Keeper:
     async def run(self) -> None:
         """Poll the store and renew what is due, until cancelled."""
         while True:
-            await self.poll()
+            if self._clock.boot() >= self._poll_at:
+                self._poll_at = self._clock.boot() + self._poll_seconds
+                await self.poll()
             self.plan_round()
             await asyncio.sleep(self._next_tick())
 
@@ -360,6 +378,8 @@ class Keeper:
         asked_at = self._clock.boot()
         in_full = asked_at - self._compared_at >= COMPARE_EVERY
         after = NEVER if in_full else self.known.seen - REREAD
+        if in_full and not self.known.is_blind:
+            self._compared_at = asked_at  # also if it fails: what is too slow in full must not shut out what is new
         try:
             async with asyncio.timeout(POLL_DEADLINE):
                 changes = await self._store.changes(after)
@@ -370,10 +390,9 @@ class Keeper:
         if in_full:
             self._compared_at = asked_at
         restamps = self.known.learn_changes(changes, asked_at, self._clock.boot())
+        self._refresher.owe(restamps)
         with suppress(StoreError):
             if restamps:
-                for applied in await self._store.apply(restamps):
-                    self.known.learn(applied.record)
                 await self._store.tell([Event("store_clock_stepped", "", {"seconds": round(restamps[0].by, 1)})])
             await self._refresher.settle()
         return True
@@ -383,10 +402,11 @@ class Keeper:
         accounts, records = self.known.remembered()
         try:
             known_there = {account.appid for account in await self._store.accounts()}
-            await self._store.apply(records)  # before the accounts: without one nobody mints for a slot
             for account in accounts:
                 if account.appid not in known_there:
                     await self._store.put_account(account)
+                    await self._store.apply([one for one in records if one.slot.appid == account.appid])
+            await self._store.apply(records)
             await self._store.tell([Event("store_replaced", "", {"accounts": len(accounts)})])
         except StoreError:
             return False
@@ -397,7 +417,7 @@ class Keeper:
     def plan_round(self) -> None:
         """Begin what is due, no more than can leave at once; what is left over is first in the next round."""
         now = self.known.now()
-        while self._looks and self._looks[0][0] <= now and len(self._attending) < self._departures:
+        while self._looks and self._looks[0][0] <= now and len(self._begun_in_round) < self._departures:
             at, slot = heapq.heappop(self._looks)
             if self._look_at.get(slot) != at:
                 continue
@@ -409,6 +429,7 @@ class Keeper:
             action, look_again_at = self._plan(record)
             self._look(slot, look_again_at)
             if action is not Action.REST:
+                self._begun_in_round.add(slot)
                 _ = self._begin(slot, record.generation, in_round=True)
 
     def _look_now(self, slot: Slot) -> None:
@@ -423,12 +444,12 @@ class Keeper:
     def _postpone(self, slot: Slot, seconds: Seconds) -> None:
         """Look again no sooner, unless the record changes: the claim knows of waits that a plan does not."""
         self._look_at.pop(slot, None)
-        self._look(slot, self.known.now() + max(1.0, seconds))
+        self._look(slot, self.known.now() + min(max(1.0, seconds), POSTPONED_LONGEST))
 
     def _next_tick(self) -> Seconds:
         """Sleep until the next poll, or until something is due before it."""
         wait = self._looks[0][0] - self.known.now() if self._looks else self._poll_seconds
-        return min(self._poll_seconds, max(0.02, wait))
+        return max(0.02, min(self._poll_at - self._clock.boot(), wait))
 
 
 def _is_news(before: Handed, now: Handed) -> bool:

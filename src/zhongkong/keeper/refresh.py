@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from zhongkong.core.change import Restamp
 from zhongkong.core.claim import (
     Claim,
     ClaimAnswer,
@@ -76,7 +77,7 @@ class Refresher:
         self._roll = roll
         self._silent: set[str] = set()
         """Hosts that left a request unanswered that can end a token, and have answered nothing since."""
-        self._owed: list[GiveBack | Save] = []
+        self._owed: list[Restamp | GiveBack | Save] = []
         """What the store could not be told yet: leases that were not used, answers that came while it was away."""
         self._unsure: dict[Slot, str] = {}
         """Fences of claims that the store did not acknowledge: the next claim for the slot is made under the same."""
@@ -191,15 +192,22 @@ class Refresher:
         except StoreError:
             self._owed.append(back)
 
+    def owe(self, restamps: Sequence[Restamp]) -> None:
+        """Have the store told these first, as soon as it can be told."""
+        self._owed[:0] = restamps
+
     async def settle(self) -> None:
-        """Tell the store what it could not be told while it was away."""
-        while self._owed:
-            command = self._owed[0]
-            try:
-                await self._tell(command)
-            except StoreError:
-                return
+        """Tell the store what it could not be told while it was away, all at once."""
+        owed = list(self._owed)
+        if not owed:
+            return
+        try:
+            told = await self._store.apply(cast("Sequence[Command[object]]", owed))
+        except StoreError:
+            return
+        for command, applied in zip(owed, told, strict=True):
             self._owed.remove(command)
+            self._known.learn(applied.record)
             if isinstance(command, Save):
                 self._known.forget_unsaved(command.slot)
 

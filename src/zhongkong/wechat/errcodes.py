@@ -39,7 +39,7 @@ class Action(StrEnum):
     """What the caller of an API does about an errcode."""
 
     RETRY_LATER = "retry_later"
-    REFRESH_TOKEN = "refresh_token"  # noqa: S105 (what to do, not a password)
+    REFRESH_TOKEN = "refresh_token"
     FIX_CONFIG = "fix_config"
     """A person must act."""
     QUOTA = "quota"
