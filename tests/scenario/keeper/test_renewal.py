@@ -15,12 +15,12 @@ DAY = 86_400.0
 def test_readers_are_served_through_a_day_of_renewals(mode: Mode) -> None:
     """No read fails, none waits, and not one token is refused while it is used as announced."""
     scene = Scene(mode, replicas=2, poll_seconds=5.0)
-    scene.turn(2.0)
+    scene.turn(6.0)
     readers = [scene.seat_reader(0, every=5.0), scene.seat_reader(1, every=5.0)]
     scene.turn(DAY)
     assert len(scene.issued) > 12
     for reader in readers:
-        assert reader.served > DAY / 5.0
+        assert reader.served >= DAY / 5.0 - 10.0
         assert (reader.failed, reader.refused, reader.marks) == ([], [], set())
         assert reader.longest_wait == 0.0
 

@@ -19,7 +19,7 @@ def test_memory_is_served_and_marked_stale(mode: Mode) -> None:
     reader = scene.seat_reader()
     scene.turn(60.0)
     scene.store.is_away = True
-    scene.turn(5.0)
+    scene.turn(11.0)
     handed = scene.read()
     assert (handed.value, handed.stale, handed.doubtful) == (value, True, False)
     scene.turn(120.0)

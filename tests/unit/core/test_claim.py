@@ -293,7 +293,7 @@ def test_nothing_that_ends_a_token_leaves_for_a_silent_platform(
 def test_before_the_next_try_nobody_mints(record: Record, now: float, mode: Mode, *, force: bool) -> None:
     """Neither rounds nor callers, neither for a dead token nor by force."""
     answer = claim(mode, record.generation, force=force).apply(record, now).answer
-    if record.retry.next_try_at > now:
+    if record.retry.holds_until(now) > now:
         assert not isinstance(answer, Claimed)
 
 

@@ -119,8 +119,15 @@ def test_a_foreign_token_is_told_once_and_counts_as_a_sign() -> None:
 
 def test_the_third_foreign_token_of_a_day_makes_a_contest() -> None:
     """As any three signs do."""
-    record = build_record(contest=Contest(seen=(T - 50.0, T - 20.0)))
+    record = build_record(contest=Contest(seen=(T - 900.0, T - 60.0)))
     assert [event.code for event in events_of(reject("foreign"), record, T)] == ["foreign_token", "contested"]
+
+
+def test_a_storm_of_foreign_tokens_is_one_sign() -> None:
+    """A caller who sends nonsense a thousand times, each time another, is no three strangers."""
+    made, _ = after(reject("foreign"), build_record(), T)
+    assert after(reject("another"), made, T + 59.9) == (made, AlreadyNewer())
+    assert len(after(reject("another"), made, T + 60.0)[0].contest.seen) == 2
 
 
 # --- how long a verdict holds
