@@ -81,7 +81,7 @@ def plan(record: Record, now: Instant) -> Plan:
     """
     if record.removed:
         return Plan(Action.REST, now + LOOK_AGAIN)
-    looks = [now + LOOK_AGAIN]
+    looks = [now + LOOK_AGAIN, record.credential.expires_at if record.credential else NEVER]
     probe_at = probe_due_at(record, now)
     if probe_at is not None:
         if probe_at <= now:

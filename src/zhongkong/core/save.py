@@ -48,7 +48,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class LeaseLost:
-    """Somebody else claimed meanwhile, or the account was changed: theirs stands, our attempt stays open."""
+    """Somebody else claimed meanwhile, a late probe closed our attempt, or the account was changed: that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ class Save:
     def _granted(self, record: Record, granted: Granted, now: Instant) -> Step[SaveAnswer]:
         if record.credential is not None and record.credential.fence == self.fence:
             return Step(record, Saved(again=record.insist))
-        if not self._is_mine(record):
+        attempt = next((one for one in record.attempts if one.fence == self.fence), None)
+        if attempt is None or not self._is_mine(record):
             return Step(record, LeaseLost())
-        attempt = next(one for one in record.attempts if one.fence == self.fence)
         digest = hash_value(granted.value)
         life = life_of(record, self.account, attempt.mode, granted.expires_in)
         settled = replace(

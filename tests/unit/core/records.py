@@ -144,9 +144,7 @@ def records(draw: st.DrawFn) -> Record:
         build_record(credential=credential),
         condemned=draw(st.sampled_from(["", "", "", "rejected", "probed"])),
         suspected=draw(st.booleans()),
-        refresh_at=min(
-            credential.expires_at, draw(st.sampled_from([first_refresh_at(SLOT, credential), NOW - 5.0, NOW + 1.0]))
-        ),
+        refresh_at=draw(st.sampled_from([first_refresh_at(SLOT, credential), NOW - 5.0, NOW + 1.0])),
         attempts=tuple(draw(st.lists(attempts, max_size=3))),
         lease=draw(leases),
         retry=draw(retries),

@@ -108,6 +108,12 @@ def test_a_plan_never_looks_back(record: Record, now: float) -> None:
     assert now < plan(record, now).look_again_at <= now + LOOK_AGAIN
 
 
+def test_a_round_looks_when_a_token_ends_whatever_else_is_planned() -> None:
+    """The same stable token came shortly before its end: the next ask in 20 s would be too late."""
+    record = build_record(STABLE, refresh_at=NOW + 7210.0)
+    assert plan(record, NOW + 7190.0).look_again_at == NOW + 7200.0
+
+
 @given(records(), moments)
 def test_nothing_is_minted_during_a_lease_a_wait_or_a_hold(record: Record, now: float) -> None:
     """Whatever else the record says."""

@@ -41,7 +41,7 @@ from zhongkong.core.model import (
     Trouble,
     hash_value,
 )
-from zhongkong.core.reject import EndProbe
+from zhongkong.core.reject import BeginProbe, EndProbe
 from zhongkong.core.save import Failed, GiveBack, LeaseLost, Save, Saved
 from zhongkong.wechat.answers import Granted, Refused
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -204,6 +204,16 @@ def test_an_answer_to_the_former_secret_makes_its_successor_wait_for_nothing() -
     assert answer == LeaseLost()
     assert made.retry == Retry()
     assert after(save(NEW), changed) == (changed, LeaseLost())
+
+
+def test_a_grant_whose_attempt_a_probe_has_closed_is_late_too() -> None:
+    """The holder was stopped for minutes; nobody claimed meanwhile, but his attempt was proved harmless."""
+    held = claimed(STABLE, build_record(STABLE), NOW + 500.0, force=True)
+    credential = held.credential or build_credential()
+    looked, _ = after(BeginProbe(SLOT, 1), held, NOW + 871.0)
+    looked, _ = after(EndProbe(SLOT, credential.sha256, NOW + 871.0, ProbeVerdict.ALIVE, "probed"), looked, NOW + 871.1)
+    assert looked.attempts == ()
+    assert after(save(Granted("token-1", 6000), STABLE), looked, NOW + 900.0) == (looked, LeaseLost())
 
 
 # --- failures
