@@ -1,0 +1,233 @@
+"""How each act of a plan is played."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import aiohttp
+import psutil  # type: ignore[import-untyped]  # it has no annotations
+
+from tests.chaos.plan import Act, PlannedAccount
+from tests.chaos.programs import Asked
+from tests.chaos.readers import Readers
+from tests.chaos.scene import Scene
+
+STORM = 150
+MANY = 100
+HOLD_WITHIN = 3.0
+NOWHERE = ["203.0.113.99"]
+PERSON_AFTER = (2.0, 6.0)
+"""When somebody looks after an account that is not well, and tries again."""
+
+
+class Actor:
+    """Plays acts on a scene."""
+
+    def __init__(self, scene: Scene, readers: Readers, random: Random, accounts: Sequence[PlannedAccount]) -> None:
+        """Take the scene and who is on it."""
+        self._scene = scene
+        self._readers = readers
+        self._random = random
+        self._accounts = accounts
+        self._background: set[asyncio.Task[None]] = set()
+        self._plays: dict[str, Callable[[Act], Awaitable[None]]] = {
+            "kill": self._kill,
+            "stop": self._stop,
+            "orphan": self._orphan,
+            "full": self._full,
+            "locked": self._locked,
+            "quota": self._quota,
+            "barred": self._barred,
+            "try": self._try,
+            "name": self._name,
+            "mode": self._mode,
+            "secret": self._secret,
+            "revoke": self._revoke,
+            "storm": self._storm,
+            "force": self._force,
+            "insist": self._insist,
+        }
+        self.played: Counter[str] = Counter()
+
+    async def play(self, act: Act) -> None:
+        """Play one act to its end."""
+        self.played[act.kind] += 1
+        await self._plays.get(act.kind, self._meet_fault)(act)
+
+    # --- processes
+
+    async def _kill(self, act: Act) -> None:
+        given = dict(act.values)
+        victims = await self._pick_workers(given["count"], holding=given["holding"])
+        with self._scene.spell("kill", told=f"{len(victims)} of {len(self._scene.hub.workers())}"):
+            _signal(victims, signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            await self._scene.wait_until_whole()
+
+    async def _stop(self, act: Act) -> None:
+        async with self._scene.undisturbed:
+            await self._readers.read_quietly()
+            victims = await self._pick_workers(1, holding=dict(act.values)["holding"])
+            with self._scene.spell("stop", told=f"{act.lasts:.0f} s"):
+                _signal(victims, signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(act.lasts)
+                finally:
+                    _signal(victims, signal.SIGCONT)
+                await self._readers.read_quietly()
+
+    async def _orphan(self, _act: Act) -> None:
+        """Kill the supervisor and begin the hub anew, as the machine's own supervisor would."""
+        hub = self._scene.hub
+        async with self._scene.undisturbed:
+            with self._scene.spell("orphan"):
+                os.kill(hub.pid, signal.SIGKILL)
+                await hub.wait()
+                await self._scene.revive()
+
+    async def _pick_workers(self, count: int, *, holding: bool) -> list[psutil.Process]:
+        """Return some workers, the one first that waits for the platform's answer, if it is to be `holding` a lease."""
+        workers = self._scene.hub.workers()
+        self._random.shuffle(workers)
+        if holding:
+            busy = await self._provoke()
+            workers.sort(key=lambda worker: worker not in busy)
+        return workers[:count]
+
+    async def _provoke(self) -> list[psutil.Process]:
+        """Have some worker refresh an account, slowly, and return who does."""
+        one = self._random.choice([one for one in self._accounts if one.forces or one.revokes > MANY])
+        slow = {"path": "/cgi-bin/*token", "appid": one.appid, "latency": 2.0, "times": 1}
+        await self._scene.add_fault(slow)
+        end = self._force(Act(0, "force", appid=one.appid)) if one.forces else self._end_tokens(one.appid, "revoke")
+        ending = asyncio.create_task(end)
+        try:
+            return await self._wait_for_holders()
+        finally:
+            await asyncio.wait([ending], timeout=0)
+            self._background.add(ending)
+            ending.add_done_callback(self._background.discard)
+
+    async def _wait_for_holders(self) -> list[psutil.Process]:
+        until = time.monotonic() + HOLD_WITHIN
+        while time.monotonic() < until:
+            if holders := self._scene.hub.holders(self._scene.sandbox_port):
+                return holders
+            await asyncio.sleep(0.05)
+        return []
+
+    # --- the store
+
+    async def _full(self, act: Act) -> None:
+        with self._scene.spell("full"):
+            await self._scene.locker.fold()
+            self._scene.disk.fill()
+            try:
+                await asyncio.sleep(act.lasts)
+            finally:
+                self._scene.disk.free()
+
+    async def _locked(self, act: Act) -> None:
+        with self._scene.spell("locked"):
+            await self._scene.locker.lock(act.lasts)
+
+    # --- the platform
+
+    async def _meet_fault(self, act: Act) -> None:
+        with self._scene.spell(act.kind, told=str(dict(act.values))):
+            number = await self._scene.add_fault(dict(act.values))
+            try:
+                await asyncio.sleep(act.lasts)
+            finally:
+                with suppress(Asked):
+                    await self._scene.platform.ask("DELETE", f"/sandbox/v1/faults/{number}")
+
+    async def _quota(self, act: Act) -> None:
+        """One account meets a quota; later somebody tries again."""
+        appid = self._random.choice(self._accounts).appid
+        with self._scene.spell("quota", appid):
+            fault = {"path": "/cgi-bin/*token", "appid": appid, "errcode": 45009, "times": 1}
+            await self._scene.add_fault(fault)
+            await asyncio.sleep(act.lasts)
+            await self._look_after(appid)
+
+    async def _barred(self, act: Act) -> None:
+        """The hub's address is not on an account's allow-list for a while; then it is, and somebody tries again."""
+        appid = self._random.choice(self._accounts).appid
+        with self._scene.spell("barred", appid):
+            await self._platform("PATCH", appid, "", {"allow_list": NOWHERE})
+            try:
+                await asyncio.sleep(act.lasts)
+            finally:
+                await self._platform("PATCH", appid, "", {"allow_list": None})
+            await self._look_after(appid)
+
+    async def _look_after(self, appid: str) -> None:
+        await asyncio.sleep(self._random.uniform(*PERSON_AFTER))
+        await self._change(appid, {})
+
+    # --- people
+
+    async def _try(self, act: Act) -> None:
+        self._scene.note(f"try {act.appid}")
+        await self._change(act.appid, {})
+
+    async def _name(self, act: Act) -> None:
+        self._scene.note(f"name {act.appid}")
+        await self._change(act.appid, {"name": f"at {act.at:.0f} s"})
+
+    async def _mode(self, act: Act) -> None:
+        with self._scene.spell("mode", act.appid):
+            shown = await self._scene.web.insist("GET", f"/v1/accounts/{act.appid}", key=self._scene.keys["admin"])
+            await self._change(act.appid, {"mode": "stable" if shown["mode"] == "classic" else "classic"})
+
+    async def _secret(self, act: Act) -> None:
+        """A person has the secret reset at the platform, and tells the hub a moment later."""
+        with self._scene.spell("secret", act.appid):
+            reset = await self._platform("POST", act.appid, "/secret", {})
+            await asyncio.sleep(self._random.uniform(0.2, 3))
+            await self._change(act.appid, {"secret": reset["secret"]})
+
+    async def _change(self, appid: str, body: dict[str, Any]) -> None:
+        await self._scene.web.insist("PATCH", f"/v1/accounts/{appid}", body, key=self._scene.keys["admin"])
+
+    async def _platform(self, method: str, appid: str, path: str, body: dict[str, Any]) -> Any:
+        return await self._scene.platform.ask(method, f"/sandbox/v1/accounts/{appid}{path}", body)
+
+    # --- rotations, and callers
+
+    async def _revoke(self, act: Act) -> None:
+        await self._end_tokens(act.appid, "revoke")
+
+    async def _end_tokens(self, appid: str, kind: str) -> None:
+        with self._scene.spell(kind, appid):
+            await self._platform("POST", appid, "/revoke", {"current": True})
+
+    async def _storm(self, act: Act) -> None:
+        await self._end_tokens(act.appid, "storm")
+        await self._readers.storm(act.appid, STORM)
+
+    async def _insist(self, act: Act) -> None:
+        with self._scene.spell("insist", act.appid):
+            await self._readers.insist(act.appid, act.lasts)
+
+    async def _force(self, act: Act) -> None:
+        """A person forces another token; if it is not possible now, he leaves it."""
+        path = f"/v1/accounts/{act.appid}/access_token/reject"
+        with self._scene.spell("force", act.appid), suppress(Asked, aiohttp.ClientError, TimeoutError):
+            await self._scene.web.ask("POST", path, {"force": True}, key=self._scene.keys["force"])
+
+
+def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    """Send a signal to those that are still there."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

@@ -1,0 +1,133 @@
+"""Business servers: they read at a steady rate whatever happens, use what they read, and reject what is refused.
+
+Reads leave by the clock, not when the last one was answered: a hub that hangs is asked all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine
+from itertools import cycle
+from random import Random
+from typing import Any
+
+import aiohttp
+
+from tests.chaos.evidence import Rejected
+from tests.chaos.line import READ_WITHIN, Held, Line
+from tests.chaos.scene import Scene
+
+TICK = 0.02
+LINES = 18
+QUIET_LINES = 12
+USES_A_SECOND = 15
+OUTSIDE = {"X-Sandbox-IP": "203.0.113.7"}
+"""Business servers call the platform from elsewhere: the journal tells them from the hub by that."""
+REFUSED = (40001, 40014, 42001)
+USE_PATH = "/cgi-bin/user/get"
+
+
+class Readers:
+    """All callers of the hub. What they see goes into the scene's evidence."""
+
+    def __init__(self, scene: Scene, random: Random) -> None:
+        self._scene = scene
+        self._random = random
+        held: dict[str, Held] = {}
+        self._lines = [Line(scene.hub.url, held, sends_etags=index % 2 == 1) for index in range(LINES)]
+        self._quiet = [Line(scene.hub.url, held, connections=1) for _ in range(QUIET_LINES)]
+        self._crowd = Line(scene.hub.url, held)
+        self._latest: dict[str, str] = {}
+        self._rejecting: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, rate: float) -> None:
+        """Read `rate` times a second until cancelled."""
+        try:
+            await self._pace(rate)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for line in (*self._lines, *self._quiet, self._crowd):
+                await line.close()
+
+    async def _pace(self, rate: float) -> None:
+        loop = asyncio.get_running_loop()
+        began, reads, uses = loop.time(), 0, 0
+        turns = cycle(self._lines)
+        while True:
+            passed = loop.time() - began
+            for _ in range(int(passed * rate) - reads):
+                self._begin(self._read(next(turns), self._random.choice(self._scene.appids)))
+                reads += 1
+            for _ in range(int(passed * USES_A_SECOND) - uses):
+                self._begin(self._use(next(turns), self._random.choice(self._scene.appids)))
+                uses += 1
+            await asyncio.sleep(TICK)
+
+    def _begin(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, line: Line, appid: str) -> None:
+        read = await line.read(appid, self._scene.keys["reader"])
+        if read.is_handed:
+            self._latest[appid] = read.value
+        self._scene.evidence.reads.append(read)
+
+    async def read_quietly(self) -> None:
+        """Read once on lines that are quiet otherwise: who calls a worker that just woke up meets all it slept through.
+
+        Their connections stand before it sleeps, so this is called once before.
+        """
+        appids = self._scene.appids
+        await asyncio.gather(
+            *(self._read(line, appid) for line in self._quiet for appid in self._random.sample(appids, 3))
+        )
+
+    async def _use(self, line: Line, appid: str) -> None:
+        """Call the platform with a token that was read lately; reject it if it is refused."""
+        value = self._latest.get(appid, "")
+        if value and value not in self._rejecting and await self._is_refused(line, value):
+            self._rejecting.add(value)
+            try:
+                await self._reject(line, appid, value, "good")
+            finally:
+                self._rejecting.discard(value)
+
+    async def _is_refused(self, line: Line, value: str) -> bool:
+        params, timeout = {"access_token": value}, aiohttp.ClientTimeout(READ_WITHIN)
+        url = self._scene.platform.url + USE_PATH
+        try:
+            async with line.session.get(url, params=params, headers=OUTSIDE, timeout=timeout) as answer:
+                told = json.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return False
+        return isinstance(told, dict) and told.get("errcode") in REFUSED
+
+    async def _reject(self, line: Line, appid: str, value: str, caller: str) -> None:
+        outcome, read = await line.reject(appid, value, self._scene.keys[caller])
+        self._scene.evidence.rejects.append(Rejected(caller, value, outcome, read))
+
+    # --- those who make trouble
+
+    async def storm(self, appid: str, size: int) -> None:
+        """A crowd rejects what was read last, all at once."""
+        value = self._latest.get(appid)
+        if value:
+            await asyncio.gather(*(self._reject(self._crowd, appid, value, "storm") for _ in range(size)))
+
+    async def insist(self, appid: str, seconds: float) -> None:
+        """Two buggy callers reject whatever is good, again and again."""
+        await asyncio.gather(*(self._insist(appid, caller, seconds) for caller in ("buggy 0", "buggy 1")))
+
+    async def _insist(self, appid: str, caller: str, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if value := self._latest.get(appid):
+                await self._reject(self._crowd, appid, value, caller)
+            await asyncio.sleep(self._random.uniform(0.5, 6))

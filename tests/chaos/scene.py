@@ -1,0 +1,160 @@
+"""The scene of a run: sandbox, hub and disk, set up and always cleared away; what happens on it is noted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from tests.chaos.disk import Disk, open_disk
+from tests.chaos.evidence import Evidence, Spell
+from tests.chaos.plan import Plan, PlannedAccount
+from tests.chaos.programs import Asked, Hub, Locker, Program, Web, free_port
+
+WORKERS = 3
+CALLERS = {name: ["read"] for name in ("reader", "good", "storm", "buggy 0", "buggy 1")} | {"force": ["read", "force"]}
+"""Each has a key of its own: the hub tells callers apart by that."""
+KEYS_KNOWN = 2.5
+"""Seconds until every worker knows a new key."""
+READ_LIMITS = {"/cgi-bin/user/get": {"daily": 10**6}}
+
+
+@dataclass
+class Scene:
+    """What acts are played on."""
+
+    directory: Path
+    appids: list[str]
+    disk: Disk
+    sandbox: Program
+    hub: Hub
+    platform: Web
+    web: Web
+    http: aiohttp.ClientSession
+    evidence: Evidence
+    keys: dict[str, str] = field(default_factory=dict)
+    undisturbed: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a worker is stopped, and while the supervisor is replaced."""
+    faults: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Every fault that the sandbox was told, by its id."""
+    exit_code: int = 0
+
+    @property
+    def sandbox_port(self) -> int:
+        """Return the port of the sandbox."""
+        return urlsplit(self.platform.url).port or 0
+
+    @property
+    def locker(self) -> Locker:
+        """Return the other program on the hub's file."""
+        return Locker(self.disk.path / "data" / "zhongkong.db")
+
+    def note(self, text: str) -> None:
+        """Write a line of the story."""
+        with (self.directory / "story.log").open("a") as story:
+            story.write(f"{_clock(time.time())} {text}\n")
+
+    @contextmanager
+    def spell(self, kind: str, appid: str = "", told: str = "") -> Iterator[None]:
+        """Note that something is wrong while the block runs, and a moment longer: its traces go by."""
+        began = time.time()
+        open_one = Spell(kind, began, float("inf"), appid)
+        self.evidence.weather.spells.append(open_one)
+        self.note(f"{kind} {appid} {told}".rstrip())
+        try:
+            yield
+        finally:
+            self.evidence.weather.spells.remove(open_one)
+            self.evidence.weather.spells.append(open_one._replace(ended=time.time() + 0.5))
+            self.note(f"{kind} {appid} over")
+
+    async def is_answering(self) -> bool:
+        """Say whether a new connection to the hub is answered."""
+        try:
+            await self.web.ask("GET", "/healthz", within=2.0)
+        except (aiohttp.ClientError, TimeoutError, Asked):
+            return False
+        return True
+
+    async def wait_until_whole(self) -> None:
+        """Return when all workers are there and the hub answers."""
+        while len(self.hub.workers()) < WORKERS or not await self.is_answering():  # noqa: ASYNC110 (nobody tells us)
+            await asyncio.sleep(0.1)
+
+    async def revive(self) -> None:
+        """Begin the hub anew, until it lives: what the last one left behind may hold the port for a while."""
+        while not self.hub.is_alive:
+            try:
+                await self.hub.start()
+            except RuntimeError as error:
+                self.note(str(error))
+                await asyncio.sleep(0.5)
+        await self.wait_until_whole()
+
+    async def add_fault(self, fault: dict[str, Any]) -> int:
+        """Let a fault lie in wait at the sandbox, and return its id."""
+        told = await self.platform.ask("POST", "/sandbox/v1/faults", fault)
+        self.faults[told["id"]] = told
+        number: int = told["id"]
+        return number
+
+    async def clear_up(self) -> None:
+        """Have everything go well again, and every account tried."""
+        await self.platform.ask("DELETE", "/sandbox/v1/faults")
+        for appid in self.appids:
+            await self.platform.ask("PATCH", f"/sandbox/v1/accounts/{appid}", {"allow_list": None})
+        with self.spell("kill", told="what is not back yet"):
+            await self.revive()
+        for appid in self.appids:
+            await self.web.insist("PATCH", f"/v1/accounts/{appid}", {}, key=self.keys["admin"])
+
+    async def open_account(self, one: PlannedAccount) -> None:
+        """Open an account at the platform and have the hub keep it."""
+        settings = {"expires_in": one.expires_in, "quotas": READ_LIMITS}
+        opened = await self.platform.ask("POST", "/sandbox/v1/accounts", {"appid": one.appid, **settings})
+        account = {"appid": one.appid, "secret": opened["secret"], "mode": one.mode, "base_url": self.platform.url}
+        await self.web.ask("POST", "/v1/accounts", account, key=self.keys["admin"])
+
+    async def make_key(self, name: str, grants: list[str]) -> None:
+        """Make a key of the hub."""
+        body = {"name": name, "appids": ["*"], "grants": grants}
+        self.keys[name] = (await self.web.ask("POST", "/v1/keys", body, key=self.keys["admin"]))["key"]
+
+
+@asynccontextmanager
+async def open_scene(plan: Plan, directory: Path) -> AsyncIterator[Scene]:
+    """Set the scene: everything runs, accounts and keys are there. At the end nothing is left but `directory`."""
+    evidence, temporary = Evidence(), directory / "tmp"
+    temporary.mkdir()
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(open_disk(directory / "disk"))
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
+        )
+        sandbox = Program(["sandbox", "--json", "--port", str(free_port())], directory / "sandbox.log", temporary)
+        stack.push_async_callback(sandbox.kill)
+        platform = Web((await sandbox.start())["sandbox_url"], http)
+        hub = Hub(disk.path / "data", directory / "hub.log", temporary, free_port(), WORKERS)
+        stack.push_async_callback(hub.kill)
+        appids = [one.appid for one in plan.accounts]
+        scene = Scene(directory, appids, disk, sandbox, hub, platform, Web(hub.url, http), http, evidence)
+        scene.keys["admin"] = (await hub.start())["first_key"]
+        await scene.wait_until_whole()
+        for one in plan.accounts:
+            await scene.open_account(one)
+        for name, grants in CALLERS.items():
+            await scene.make_key(name, grants)
+        await asyncio.sleep(KEYS_KNOWN)
+        yield scene
+        scene.exit_code = await hub.end()
+
+
+def _clock(now: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}"
