@@ -13,7 +13,7 @@ from zhongkong.core.grants import Key, create_key
 from zhongkong.core.model import Account, Event, Instant, Mode, Record, Seconds, Secret, Slot
 from zhongkong.core.ports import FullStore, Order, Platform
 from zhongkong.core.rounds import needs_mint
-from zhongkong.errors import AccountUnknown, RequestRefused, ZhongkongError
+from zhongkong.errors import AccountRejected, AccountUnknown, RequestRefused, ZhongkongError
 from zhongkong.hub.health import Health, health_of
 from zhongkong.keeper.keeper import PATIENCE, Keeper
 from zhongkong.wechat.advice import build_error
@@ -49,7 +49,10 @@ class Admin:
             raise RequestRefused("account_exists", appid=account.appid)
         outcome = await self._platform.mint(Order(account, Mode.STABLE, force=False))
         if isinstance(outcome, Refused) and outcome.errcode in WRONG_PAIR:
-            raise build_error(account.appid, outcome)
+            said = f"{outcome.errcode} {outcome.errmsg}".rstrip()
+            raise AccountRejected(
+                "account_not_added", outcome.errcode, outcome.errmsg, outcome.rid, appid=account.appid, said=said
+            )
         return await self._put(account, Event("account_added", account.appid, {"by": by, "mode": account.mode.value}))
 
     async def change_account(self, appid: str, by: str, **changes: Any) -> Account:

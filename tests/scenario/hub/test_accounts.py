@@ -47,7 +47,7 @@ def test_a_wrong_secret_is_told_and_nothing_is_added(house: House, admin: str) -
     """The person still has the right one at hand."""
     house.world.add_account(APPID, "0" * 32)
     answer = house.call("POST", "/v1/accounts", admin, json=NEW)
-    assert (answer.status_code, answer.json()["code"]) == (422, "errcode_40125")
+    assert (answer.status_code, answer.json()["code"]) == (422, "account_not_added")
     assert (answer.json()["errcode"], answer.json()["action"], answer.json()["appid"]) == (40125, "fix_config", APPID)
     assert answer.json()["rid"]
     assert house.call("GET", ONE, admin).status_code == 404
@@ -56,7 +56,7 @@ def test_a_wrong_secret_is_told_and_nothing_is_added(house: House, admin: str) -
 def test_a_wrong_appid_is_told_and_nothing_is_added(house: House, admin: str) -> None:
     """A mistyped appid would stay behind as an account that never works."""
     answer = house.call("POST", "/v1/accounts", admin, json=NEW, headers={"Accept-Language": "en"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "errcode_40013")
+    assert (answer.status_code, answer.json()["code"]) == (422, "account_not_added")
     assert "knows no appid" in answer.json()["detail"]
     assert house.clock.run(house.store.accounts()) == []
 
