@@ -32,6 +32,23 @@ def test_a_reset_secret_blocks_the_account_until_somebody_brings_the_new_one(mod
     assert scene.record.retry.trouble is None
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_an_answer_to_the_old_secret_does_not_block_the_new_one(mode: Mode) -> None:
+    """The new secret is put in while a request with the old one is on its way: its 40125 comes too late to matter."""
+    scene = Scene(mode)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at - 0.5)
+    secret = scene.world.reset_secret(APPID, scene.clock.wall())
+    before = len(scene.line.departed)
+    while len(scene.line.departed) == before:
+        scene.turn(0.001)
+    scene.change_account(secret=Secret(secret))
+    scene.turn(5.0)
+    assert [call.errcode for call in scene.line.asked()] == [0, 40125, 0]
+    assert scene.record.retry.trouble is None
+    assert scene.read().generation == 2
+
+
 def test_a_wrong_secret_is_tried_every_five_minutes_and_no_more() -> None:
     """Each try costs quota and cannot help: callers are told at once, and cause none."""
     scene = Scene(account=False)

@@ -81,6 +81,23 @@ def test_an_older_token_is_answered_with_the_current_one_and_no_probe() -> None:
     assert scene.line.asked("probe") == []
 
 
+def test_a_reject_is_compared_with_the_store_and_not_with_memory() -> None:
+    """This replica has not heard of the second token yet: it must not take it for an older one than its own."""
+    scene = Scene(Mode.CLASSIC, replicas=2, poll_seconds=60.0)
+    scene.turn(61.0)
+    first = scene.read(1).value
+    scene.turn(320.0)
+    scene.revoke_all()
+    second = scene.reject(first, replica=0).handed.value
+    assert scene.read(1).value == first
+    scene.turn(6.0)
+    scene.revoke_all()
+    rejected = scene.reject(second, replica=1)
+    assert rejected.outcome is RejectOutcome.REFRESHED
+    assert rejected.handed.generation == 3
+    assert scene.is_alive(rejected.handed.value)
+
+
 def test_a_token_named_by_its_generation_or_its_sha256_is_the_same_token() -> None:
     """A caller need not send the token itself."""
     scene = Scene(Mode.CLASSIC)
