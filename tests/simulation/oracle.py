@@ -16,7 +16,7 @@ from zhongkong.core.handing import Handed
 from zhongkong.core.issuing import daily_budget, overlap_of
 from zhongkong.core.model import DEADLINE, LANDING, LEASE, Mode, NotSent, Outcome, Record, Slot, hash_value
 from zhongkong.core.ports import Order
-from zhongkong.core.retry import FORCE_APART, FORCES_A_DAY, shanghai_day
+from zhongkong.core.retry import FORCE_APART, FORCES_A_DAY, FORCES_A_DAY_BY_REJECT, shanghai_day
 from zhongkong.core.rounds import hold_end, needs_mint
 from zhongkong.core.save import Save
 from zhongkong.errors import AccountUnknown, StoreError, ZhongkongError
@@ -491,7 +491,9 @@ class Oracle:
         )
 
     def _is_spent(self, record: Record, clock: float) -> bool:
-        return record.spent.day == shanghai_day(clock) and record.spent.total >= 40
+        spent = record.spent
+        is_forced_out = record.insist and spent.forces_by_reject >= FORCES_A_DAY_BY_REJECT
+        return spent.day == shanghai_day(clock) and (spent.total >= 40 or is_forced_out)
 
     def _judge_calm(self) -> None:
         """In a world where nothing goes wrong every token that was issued is a generation."""

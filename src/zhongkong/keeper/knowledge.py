@@ -85,7 +85,7 @@ class Knowledge:
 
     def hand_out(self, record: Record, freshness: Freshness) -> Handed:
         """Return what a caller gets now."""
-        trust = trust_seen(record, self.seen)
+        trust = trust_seen(record, self.seen) if self.is_stale else trust_of(record)
         late = self.now() + self._error + DRIFT * (self._clock.boot() - self._last_contact)
         return hand_out(record, freshness, late, seen=self.seen, trust=trust, stale=self.is_stale)
 
