@@ -430,6 +430,7 @@ class Oracle:
         was_well = record.credential is not None and not record.condemned and record.retry.trouble is None
         is_stable = account is not None and account[0].mode is Mode.STABLE and was_well
         is_known = max(replica.disturbed_at, self._platform_troubled_at) < self._store_left_at - 600.0
+        is_known = is_known and replica.read_store_at > self._store_left_at - 60.0  # else others were read from, later
         if is_stable and is_known and record.credential is not None and record.credential.mode is Mode.STABLE:
             self.fail("4", f"the store is away, and {slot.appid} went dark at replica {replica.index}: {error}")
 
