@@ -15,13 +15,12 @@ from typing import Any
 import aiohttp
 import psutil  # type: ignore[import-untyped]  # it has no annotations
 
-from tests.chaos.plan import Act, PlannedAccount
+from tests.chaos.plan import FOR_EVER, Act, PlannedAccount
 from tests.chaos.programs import Asked
 from tests.chaos.readers import Readers
-from tests.chaos.scene import Scene
+from tests.chaos.scene import TOKEN_PATHS, Scene
 
 STORM = 150
-MANY = 100
 HOLD_WITHIN = 3.0
 NOWHERE = ["203.0.113.99"]
 PERSON_AFTER = (2.0, 6.0)
@@ -60,6 +59,8 @@ class Actor:
     async def play(self, act: Act) -> None:
         """Play one act to its end."""
         self.played[act.kind] += 1
+        if act.appid and (latency := dict(act.values).get("latency")):
+            await self._slow_down(act.appid, latency)
         await self._plays.get(act.kind, self._meet_fault)(act)
 
     # --- processes
@@ -104,9 +105,8 @@ class Actor:
 
     async def _provoke(self) -> list[psutil.Process]:
         """Have some worker refresh an account, slowly, and return who does."""
-        one = self._random.choice([one for one in self._accounts if one.forces or one.revokes > MANY])
-        slow = {"path": "/cgi-bin/*token", "appid": one.appid, "latency": 2.0, "times": 1}
-        await self._scene.add_fault(slow)
+        one = self._random.choice([one for one in self._accounts if one.forces or one.revokes == FOR_EVER])
+        await self._slow_down(one.appid, 2.0)
         end = self._force(Act(0, "force", appid=one.appid)) if one.forces else self._end_tokens(one.appid, "revoke")
         ending = asyncio.create_task(end)
         try:
@@ -115,6 +115,10 @@ class Actor:
             await asyncio.wait([ending], timeout=0)
             self._background.add(ending)
             ending.add_done_callback(self._background.discard)
+
+    async def _slow_down(self, appid: str, seconds: float) -> None:
+        """Have the account's next mint take so long."""
+        await self._scene.add_fault({"path": TOKEN_PATHS, "appid": appid, "latency": seconds, "times": 1})
 
     async def _wait_for_holders(self) -> list[psutil.Process]:
         until = time.monotonic() + HOLD_WITHIN
@@ -154,7 +158,7 @@ class Actor:
         """One account meets a quota; later somebody tries again."""
         appid = self._random.choice(self._accounts).appid
         with self._scene.spell("quota", appid):
-            fault = {"path": "/cgi-bin/*token", "appid": appid, "errcode": 45009, "times": 1}
+            fault = {"path": TOKEN_PATHS, "appid": appid, "errcode": 45009, "times": 1}
             await self._scene.add_fault(fault)
             await asyncio.sleep(act.lasts)
             await self._look_after(appid)

@@ -22,7 +22,9 @@ SEEN = 3.25
 DEADLINE, LEASE, PATIENCE = 10.0, 20.0, 5.0
 SLACK = 3.0
 """On a busy machine, beyond what the hub promises."""
-VERDICT_HOLDS = 10.0
+VERDICT_HOLDS, VERDICT_HOLDS_LONGEST = 10.0, 300.0
+FOUND_OUT = VERDICT_HOLDS + 4.0
+"""In good weather, with callers who use what they read and reject what is refused, a death is known after this."""
 DEAD = (40001, 40014, 42001)
 CLASSIC, STABLE, PROBE = "/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/get_api_domain_ip"
 HUB = "127.0.0.1"
@@ -69,6 +71,10 @@ class _Judge:
         self._gone_at = self._when_gone()
         self._lines = self._line_up()
         self._known = self._when_known()
+        self._doubted: defaultdict[str, list[float]] = defaultdict(list)
+        for read in self._handed:
+            if read.doubtful:
+                self._doubted[read.appid].append(read.began)
 
     def judge_all(self) -> Iterator[Violation]:
         yield from self._judge_generations()
@@ -177,6 +183,8 @@ class _Judge:
 
     def _why_unproved(self, read: Read, token: Token) -> str:
         """A probe was told of the death, and nothing kept the hub from saving that."""
+        if read.began - token.dies_at > FOUND_OUT and not self._is_rough(read.began - FOUND_OUT, read):
+            return f"nobody found out in {FOUND_OUT:.0f} s of good weather"
         told = self._proved_at.get(token.value, inf)
         until = told + SEEN + DEADLINE
         if read.began <= until or self._weather.was(told - DEADLINE, until, STORE | PROCESS):
@@ -221,11 +229,14 @@ class _Judge:
     def _judge_still_valid(self, one: Rejected) -> Iterator[Violation]:
         """Who rejects only what was refused holds one verdict of before the death, at most, for its time."""
         token = self._tokens.get(one.value)
-        longest = 330.0 if one.caller.startswith("buggy") else 2 * VERDICT_HOLDS + PATIENCE
         dead = one.read.began - token.dies_at if token is not None else inf
-        if dead > longest and not self._weather.was(one.read.began - dead, one.read.ended, STORE | PROCESS):
+        holds = VERDICT_HOLDS_LONGEST if one.caller.startswith("buggy") else VERDICT_HOLDS
+        if dead > holds + SLACK and not self._is_rough(one.read.began - holds - SLACK, one.read):
             text = f"a token of {one.read.appid}, dead for {dead:.0f} s, was called still valid ({one.caller})"
             yield Violation(one.read.ended, "1", text)
+
+    def _is_rough(self, since: float, read: Read) -> bool:
+        return self._weather.was(since, read.ended, STORE | PROCESS | PLATFORM, read.appid)
 
     # --- 2
 
@@ -316,10 +327,21 @@ class _Judge:
         return not (read.problem.startswith("store_") and has_no_memory)
 
     def _judge_waits(self) -> Iterator[Violation]:
+        """Nobody waits beyond his deadline, nor for long while a credential is there that nobody doubts."""
         for read in self._only_reads:
             waited = read.ended - read.began
-            if waited > PATIENCE + SLACK and not self._weather.was(read.began - 1, read.ended, PROCESS):
+            if waited < SLACK or self._weather.was(read.began - 1, read.ended, PROCESS):
+                continue
+            if waited > PATIENCE + SLACK:
                 yield Violation(read.ended, "4", f"a caller waited {waited:.1f} s for {read.appid}")
+            elif self._is_withheld(read) and not self._was_doubted(read):
+                yield Violation(read.ended, "4", f"{read.appid}: a live credential was withheld for {waited:.1f} s")
+
+    def _was_doubted(self, read: Read) -> bool:
+        """Somebody was handed the account's credential marked, a while before or after."""
+        times = self._doubted[read.appid]
+        at = bisect_left(times, read.began - PATIENCE)
+        return at < len(times) and times[at] <= read.ended + PATIENCE
 
 
 def _can_end(call: Call) -> bool:

@@ -14,6 +14,8 @@ STOP_SHORTEST, STOP_LONGEST = 21.0, 26.0
 """Longer than a lease."""
 TOKEN_PATHS = ("/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/*token")
 PROBE_PATH = "/cgi-bin/get_api_domain_ip"
+FOR_EVER = 10**6
+CLASSICS_MOST, SECONDS_PER_CLASSIC = 25, 15.0
 FORCE_APART = 0.35
 """Of the overlap: sooner the hub does not replace a token that its readers were just given."""
 
@@ -60,7 +62,7 @@ class Plan:
 
 def draw_plan(seed: int, seconds: float, *, has_small_disk: bool = True) -> Plan:
     """Return the plan of a seed; a disk that must not be filled is only locked."""
-    accounts = tuple(_draw_accounts(Random(f"accounts {seed}")))
+    accounts = tuple(_draw_accounts(Random(f"accounts {seed}"), seconds))
     store = ("full", "locked") if has_small_disk else ("locked",)
     tracks = (
         _track(seed, seconds, "process", (3, 14), _draw_process),
@@ -87,18 +89,19 @@ def _track(
         at += act.lasts + random.uniform(*gaps)
 
 
-def _draw_accounts(random: Random) -> Iterator[PlannedAccount]:
+def _draw_accounts(random: Random, seconds: float) -> Iterator[PlannedAccount]:
+    """Draw enough classic accounts: after a third revocation one is contested, and the hub goes on in stable mode."""
+
     def named(what: str, mode: str, life: int, **how: Any) -> PlannedAccount:
         return PlannedAccount(f"wx{what}{random.getrandbits(32):08x}", mode, life, **how)
 
-    yield named("stable", "stable", 1200, revokes=10**6)
-    yield named("stable", "stable", random.choice((1800, 3600, 7200)), revokes=10**6)
-    yield named("classic", "classic", 1200, revokes=2, forces=True)
-    yield named("classic", "classic", 1200, revokes=1, forces=True)
-    yield named("classic", "classic", random.choice((1200, 2400)), forces=True)
-    yield named("contested", "classic", 1200, revokes=10**6)
+    yield named("stable", "stable", 1200, revokes=FOR_EVER)
+    yield named("stable", "stable", random.choice((1800, 3600, 7200)), revokes=FOR_EVER)
+    yield named("contested", "classic", 1200, revokes=FOR_EVER)
     yield named("changing", "classic", 1200, revokes=2, changes=True)
     yield named("quiet", "classic", 1200)
+    for _ in range(min(CLASSICS_MOST, 3 + int(seconds / SECONDS_PER_CLASSIC))):
+        yield named("classic", "classic", random.choice((1200, 1200, 2400)), revokes=2, forces=True)
 
 
 # --- what goes wrong
@@ -149,7 +152,12 @@ def _draw_platform(random: Random) -> Act:
 def _draw_change(random: Random, accounts: tuple[PlannedAccount, ...]) -> Act:
     kind = random.choice(("try", "try", "name", "mode", "secret"))
     able = [one for one in accounts if one.changes or kind in ("try", "name")]
-    return Act(0, kind, 2.0, random.choice(able).appid)
+    return Act(0, kind, 2.0, random.choice(able).appid, _draw_latency(random) if kind in ("mode", "secret") else ())
+
+
+def _draw_latency(random: Random) -> tuple[tuple[str, float], ...]:
+    """Let the mint that follows take longer than a poll, often: then all replicas know of the need, and one may act."""
+    return (("latency", round(random.uniform(1.5, 6), 1)),) if random.random() < 0.5 else ()
 
 
 def _draw_rotations(random: Random, seconds: float, accounts: tuple[PlannedAccount, ...]) -> Iterator[Act]:
@@ -162,9 +170,9 @@ def _draw_rotations(random: Random, seconds: float, accounts: tuple[PlannedAccou
         may_force = one.forces and at - forced_at[one.appid] > FORCE_APART * one.expires_in / 24
         if one.mode == "stable" and random.random() < 0.08:
             yield Act(at, "insist", 12.0, one.appid)
-        elif left[one.appid] and (not may_force or random.random() < 0.3):
+        elif left[one.appid] and (not may_force or random.random() < 0.5):
             left[one.appid] -= 1
-            yield Act(at, "storm" if random.random() < 0.2 else "revoke", 0.0, one.appid)
+            yield Act(at, "storm" if random.random() < 0.2 else "revoke", 0.0, one.appid, _draw_latency(random))
         elif may_force:
             forced_at[one.appid] = at
             yield Act(at, "force", 0.0, one.appid)
