@@ -5,12 +5,14 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 READY := .venv/.ready
 SECONDS ?= 60
+COUNT ?= 100000
+WORKERS ?= 3
 ARGS ?=
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup check format format-check lint types imports test demo simulate chaos bench clean
+.PHONY: help setup check format format-check lint types imports test demo simulate chaos fuzz interop bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -48,9 +50,9 @@ imports: $(READY)
 	@echo "── import contracts"
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-test: $(READY)  ## run the tests; ARGS are pytest's
+test: $(READY)  ## run the tests, WORKERS files at a time; ARGS are pytest's
 	@echo "── tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 demo: $(READY)  ## see it run: sandbox, hub, one account; ARGS="--lang en" and the like
 	@$(BIN)/zhongkong demo $(ARGS)
@@ -61,9 +63,16 @@ simulate: $(READY)  ## look for violations of the protocol for SECONDS of machin
 chaos: $(READY)  ## the same with real processes that are killed and stopped, for SECONDS
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
-bench: $(READY)  ## measure
-	@for bench in bench/bench_*.py; do echo "── $$bench"; $(BIN)/python $$bench $(ARGS) || exit 1; done
+interop: $(READY)  ## real SDKs from PyPI and npm, unmodified, against sandbox and hub; they are installed in .interop/
+	@$(BIN)/python -m tests.interop $(ARGS)
+
+fuzz: $(READY)  ## try the gateway with COUNT hostile calls and broken answers
+	@$(BIN)/python -m tests.fuzz --count $(COUNT) $(ARGS)
+
+bench: $(READY)  ## measure, beside peers that are got ready in .bench/ (docs/performance.md)
+	@$(BIN)/python bench/peers.py
+	@for bench in bench/bench_*.py; do echo "── $$bench"; .bench/venv/bin/python $$bench $(ARGS) || exit 1; done
 
 clean:  ## remove .venv/ and what tools left behind
-	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	@rm -rf .venv .bench .interop .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

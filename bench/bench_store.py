@@ -1,6 +1,6 @@
 """How many refreshes a second the SQLite store carries: a claim and a save each, durable when they return.
 
-    python bench/bench_store.py [--seconds 5] [--directory DIR] [--profile]
+    .bench/venv/bin/python bench/bench_store.py [--seconds 5] [--directory DIR] [--profile]
 
 Every coroutine refreshes a slot of its own, again and again. `--directory` chooses the disk; `--profile` shows where
 the writer's time goes.
@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+from measuring import keep
 
 from zhongkong.adapters.seal import FileSeal
 from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
@@ -71,10 +73,12 @@ def main() -> None:
     profile = cProfile.Profile() if chosen.profile else None
     if profile:
         threading.setprofile(lambda *_: profile.enable())
+    rates = {}
     with tempfile.TemporaryDirectory(dir=chosen.directory) as directory:
         for concurrency in chosen.concurrency:
-            rate = asyncio.run(measure(Path(directory), chosen.seconds, concurrency))
+            rates[concurrency] = rate = asyncio.run(measure(Path(directory), chosen.seconds, concurrency))
             print(f"concurrency {concurrency:4d}: {rate:8.0f} refreshes/s = {2 * rate:8.0f} commands/s")
+    keep("store", rates)
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(30)
 

@@ -1,4 +1,4 @@
-"""The demo: a sandbox, a hub, one account and one key in one process, whose tokens live a minute; nothing stays."""
+"""The demo: a sandbox, a hub, accounts and keys in one process, whose tokens live a minute; nothing stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from zhongkong.core.grants import Grant
-from zhongkong.core.model import Account, AccountKind, Credential, Seconds, Secret, Slot
+from zhongkong.core.model import Account, AccountKind, Credential, Seconds, Secret, Slot, build_account
 from zhongkong.core.ports import KeptEvent
 from zhongkong.errors import SettingInvalid, StoreError
 from zhongkong.hub.admin import Admin
@@ -24,17 +24,25 @@ HOST = "127.0.0.1"
 LOOK_EVERY: Seconds = 0.25
 BY = "demo"
 GRANTS = (Grant.READ, Grant.GATEWAY, Grant.ADMIN)
+CORPID = "ww0000000000000000"
+APPLICATION = "demo"
+CORP_GRANTS = (Grant.READ, Grant.GATEWAY)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where everything is. Secret and key are good for this demo and die with it."""
+    """Where everything is. Secrets and keys are good for this demo and die with it."""
 
     hub_url: str
     sandbox_url: str
     appid: str
     secret: str = field(repr=False)
     key: str = field(repr=False)
+    corpid: str
+    """Of WeCom; the account is its application `APPLICATION`."""
+    corpsecret: str = field(repr=False)
+    corpkey: str = field(repr=False)
+    """A key for that account alone, so that it may stand in the corpsecret's place."""
 
 
 class Show(Protocol):
@@ -106,7 +114,22 @@ async def _furnish(admin: Admin, sandbox: Running, hub_url: str) -> Stage:
     await admin.add_account(kept, BY)
     await admin.settle(Slot(account.appid))
     _, key = await admin.create_key(BY, name=BY, grants=GRANTS)
-    return Stage(hub_url, sandbox.url, account.appid, account.secret, key.reveal())
+    corpsecret, corpkey = await _furnish_corp(admin, sandbox, account.expires_in)
+    return Stage(
+        hub_url, sandbox.url, account.appid, account.secret, key.reveal(), CORPID, corpsecret, corpkey.reveal()
+    )
+
+
+async def _furnish_corp(admin: Admin, sandbox: Running, expires_in: int) -> tuple[str, Secret]:
+    """Have an application of WeCom on both sides; return its secret, and a key for it alone."""
+    appid = f"{CORPID}:{APPLICATION}"
+    there = sandbox.world.add_account(appid, kind="wecom", expires_in=expires_in)
+    sandbox.world.add_follower(appid, "小明", sandbox.clock.now(), openid="xiaoming")
+    kept = build_account(appid, AccountKind.WECOM, Secret(there.secret), base_url=f"{sandbox.url}/qyapi")
+    await admin.add_account(kept, BY)
+    await admin.settle(Slot(appid))
+    _, key = await admin.create_key(BY, name=f"{BY}-wecom", grants=CORP_GRANTS, appids=(appid,))
+    return there.secret, key
 
 
 async def _watch(show: Show, seats: Seats, slot: Slot, stop: asyncio.Event) -> None:

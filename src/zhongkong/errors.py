@@ -3,7 +3,9 @@
     ZhongkongError
       SettingInvalid · RequestRefused · AccountUnknown · AccessDenied · CredentialUnavailable
       StoreError     -> StoreUnavailable (by itself, later) · StoreRefused · WrongSeal (a person must act)
+      SinkError      -> SinkUnavailable (nothing gets there) · SinkRefused (this one write does not)
       PlatformError  -> PlatformBusy · QuotaExhausted · CredentialRefused · AccountRejected
+      PlatformUnreachable
 
 An error holds a stable `code` and the named values of its text; the text itself, in Chinese or English, is made where
 a person reads it (`zhongkong.messages.explain`). Values are shown, logged and sent: never put a secret, a key or a
@@ -66,11 +68,18 @@ class CredentialUnavailable(ZhongkongError):
     same values. Where the platform spoke they hold its `errcode`, `errmsg` and `rid`.
     """
 
-    def __init__(self, appid: str, kind: str, cause: str, *, retry_after: float, **values: Value) -> None:
-        """Say which credential is missing, why, and when to ask again."""
-        super().__init__(
-            "credential_unavailable", retry_after=retry_after, appid=appid, kind=kind, cause=cause, **values
-        )
+    def __init__(
+        self,
+        appid: str,
+        kind: str,
+        cause: str,
+        *,
+        retry_after: float,
+        code: str = "credential_unavailable",
+        **values: Value,
+    ) -> None:
+        """Say which credential is missing, why, and when to ask again; `code` where it was asked for otherwise."""
+        super().__init__(code, retry_after=retry_after, appid=appid, kind=kind, cause=cause, **values)
         self.appid = appid
         self.kind = kind
         self.cause = cause
@@ -93,6 +102,18 @@ class WrongSeal(StoreError):
 
     Never read it as an absence: the account or credential is there.
     """
+
+
+class SinkError(ZhongkongError):
+    """A credential could not be written to a sink. The hub tries again; its text says whether a person must act."""
+
+
+class SinkUnavailable(SinkError):
+    """The sink as a whole takes nothing now. One write is tried from time to time, the others wait for it."""
+
+
+class SinkRefused(SinkError):
+    """This write was refused; others to the same sink may succeed, and go on."""
 
 
 class PlatformError(ZhongkongError):
@@ -126,6 +147,16 @@ class QuotaExhausted(PlatformError):
 
 class CredentialRefused(PlatformError):
     """A business call was refused for its token (40001, 40014, 42001). The caller refreshes and repeats it once."""
+
+
+class PlatformUnreachable(ZhongkongError):
+    """A call that was to be sent on got no answer. Its sender asks again, if that can do no harm."""
+
+    def __init__(self, why: str, *, was_sent: bool) -> None:
+        """Say why, in a word that is safe to show, and whether a byte of the call may have left."""
+        super().__init__("platform_unreachable", why=why)
+        self.why = why
+        self.was_sent = was_sent
 
 
 class AccountRejected(PlatformError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -13,39 +14,47 @@ from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from socket import socket
+from ssl import SSLContext
+from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
+from zhongkong.adapters.by_mode import build_platform, build_upstream
+from zhongkong.adapters.certificates import TLS_FILE
 from zhongkong.adapters.clock import MachineClock
-from zhongkong.adapters.connections import Way
-from zhongkong.adapters.platform import AiohttpPlatform
+from zhongkong.adapters.courier import HttpCourier
 from zhongkong.adapters.seal import FileSeal
-from zhongkong.adapters.stores.examining import is_there
-from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
+from zhongkong.adapters.sinks.opening import open_sink
+from zhongkong.adapters.stores.addresses import Address, FileAddress, parse_address
+from zhongkong.adapters.stores.examining import examine, is_there
+from zhongkong.adapters.stores.sql import SqlStore, open_at
 from zhongkong.core.grants import Grant
-from zhongkong.core.model import NEVER, Account, Seconds, Secret
-from zhongkong.core.ports import Clock, FullStore, Platform
-from zhongkong.errors import SettingInvalid, StoreError, StoreRefused, StoreUnavailable, WrongSeal, ZhongkongError
+from zhongkong.core.model import Account, Seconds, Secret
+from zhongkong.core.ports import Clock, FullStore, Platform, Sink
+from zhongkong.errors import SettingInvalid, StoreError, StoreRefused, StoreUnavailable, WrongSeal
 from zhongkong.hub.admin import Admin
-from zhongkong.hub.app import Parts, build_app, build_metrics_app
+from zhongkong.hub.app import GatewayParts, Parts, build_app, build_metrics_app
+from zhongkong.hub.callback.room import CallbackRoom
+from zhongkong.hub.gateway.gateway import Limits
 from zhongkong.hub.keys import Keyring
-from zhongkong.hub.logs import configure_logging, describe_bug, log_event
+from zhongkong.hub.logs import configure_logging, log_event
 from zhongkong.hub.server import address_of, bind, loop_factory, serve_http, stop_on_signals
 from zhongkong.hub.tail import Tail
 from zhongkong.hub.telemetry import Telemetry, TimedStore
+from zhongkong.hub.tls import build_context, warn_of_end
 from zhongkong.hub.workers import CANNOT_START, TRY_AGAIN, Supervisor
 from zhongkong.keeper.keeper import Keeper
+from zhongkong.keeper.sinks import SinkKeeper
+from zhongkong.keeper.upkeep import run_for_ever, sweep_for_ever, sweep_pushes_for_ever
 from zhongkong.messages import Language, render
-from zhongkong.settings import Settings
+from zhongkong.settings import Settings, read_sinks
 from zhongkong.wechat.advice import explain_error
 
 logger = logging.getLogger("zhongkong.serving")
 
 DRAIN: Seconds = 15.0
 """What refreshes under way get at the end: a request's deadline, and the save."""
-SWEEP_EVERY: Seconds = 3600.0
-EVENTS_KEPT: Seconds = 90 * 86_400.0
-SQLITE = "sqlite:///"
+MIB = 1_048_576
 DECLARED_BY = "settings"
 FIRST_KEY = "first admin key"
 
@@ -80,6 +89,7 @@ class Welcome:
 
     host: str
     port: int
+    tls: tuple[str, int] | None
     metrics: tuple[str, int] | None
     workers: int
     accounts: int
@@ -97,13 +107,13 @@ async def seat_store(settings: Settings) -> AsyncIterator[tuple[SqlStore, FileSe
 
     Raises: SettingInvalid. StoreRefused. StoreUnavailable. WrongSeal.
     """
-    path = store_path(settings.store_url)
+    address = parse_address(settings.store_url)
     for directory in {settings.data_dir, settings.seal_file.parent}:
         _make_private(directory)
-    if is_there(path) and not is_there(settings.seal_file):
-        raise StoreRefused("seal_lost", path=str(settings.seal_file), store=str(path))
+    if not is_there(settings.seal_file):
+        _judge_absent_seal(address, settings)
     seal = FileSeal(settings.seal_file)
-    store = await open_sqlite(path, seal, settings.store_prefix)
+    store = await open_at(address, seal, settings.store_prefix)
     try:
         yield store, seal
     finally:
@@ -118,7 +128,7 @@ async def seat(settings: Settings) -> AsyncIterator[Seats]:
     """
     async with seat_store(settings) as (store, seal):
         clock, telemetry = MachineClock(), Telemetry()
-        platform = AiohttpPlatform(clock, way=Way(proxy=settings.egress_proxy), observe=telemetry.platform_called)
+        platform = build_platform(clock, proxy=settings.egress_proxy, observe=telemetry.platform_called)
         timed = TimedStore(store, clock, telemetry.store_called)
         keeper = Keeper(timed, platform, clock, poll_seconds=settings.poll_seconds)
         admin = Admin(store, platform, keeper)
@@ -130,26 +140,42 @@ async def seat(settings: Settings) -> AsyncIterator[Seats]:
 
 
 @asynccontextmanager
-async def seat_hub(settings: Settings, *, log_events_in: Language | None = None) -> AsyncIterator[Hub]:
+async def seat_hub(
+    settings: Settings, draining: asyncio.Event | None = None, *, log_events_in: Language | None = None
+) -> AsyncIterator[Hub]:
     """Seat a hub and have it keep its accounts fresh; on leaving it ends: rounds, refreshes, key uses, store.
 
-    With `log_events_in` each event of the audit log is logged in that language: for one worker of a machine.
+    `draining` is given by who heeds signals before there is a hub. With `log_events_in` each event of the audit log is
+    logged in that language: for one worker of a machine.
     Raises: as `seat_store`.
     """
     async with seat(settings) as seats, AsyncExitStack() as running:
-        keeper, store, draining = seats.keeper, seats.store, asyncio.Event()
-        keyring, tail = Keyring(store, seats.clock, keeper.known.now), Tail(store)
+        keeper, store, draining = seats.keeper, seats.store, draining or asyncio.Event()
+        keyring, tail = Keyring(store, seats.clock, keeper.known.told_now), Tail(store)
         if log_events_in is not None:
             tail.listen(partial(log_event, lang=log_events_in))
         with suppress(StoreError):
             await keyring.refresh()
         running.push_async_callback(_note_last_uses, keyring)
-        for name, run in (
+        limits = Limits(settings.gateway_body_limit * MIB, settings.gateway_in_flight)
+        upstream = build_upstream(seats.clock, proxy=settings.egress_proxy)
+        running.push_async_callback(upstream.close)
+        courier = HttpCourier(seats.clock)
+        room = CallbackRoom(store, keeper.known, courier, seats.clock, settings.trusted_proxies)
+        running.push_async_callback(room.drain)
+        sinks = _keep_sinks(settings, seats, running)
+        runs: list[tuple[str, Callable[[], Awaitable[None]]]] = [
             ("keeper", keeper.run),
             ("keys", keyring.run),
             ("events", tail.run),
-            ("sweep", partial(sweep_for_ever, store, keeper)),
-        ):
+            ("sweep", partial(sweep_for_ever, store, keeper.known)),
+            ("sweep of pushes", partial(sweep_pushes_for_ever, store, keeper.known)),
+            *((f"sink {one.name}", one.run) for one in sinks),
+        ]
+        if settings.tls_port and log_events_in is not None:
+            warn = partial(warn_of_end, settings.data_dir / TLS_FILE, seats.clock, log_events_in)
+            runs.append(("certificate", warn))
+        for name, run in runs:
             await running.enter_async_context(_running(name, run))
         parts = Parts(
             clock=seats.clock,
@@ -161,18 +187,43 @@ async def seat_hub(settings: Settings, *, log_events_in: Language | None = None)
             telemetry=seats.telemetry,
             draining=draining,
             trusted_proxies=settings.trusted_proxies,
+            gateway=GatewayParts(upstream, await store.signing_key(), limits),
+            callback=room,
+            courier=courier,
+            public_url=settings.public_url,
         )
         yield Hub(seats, build_app(parts), build_metrics_app(parts), draining)
 
 
-def store_path(url: str) -> Path:
-    """Return the file that a store's URL names.
+def seat_sinks(settings: Settings, clock: Clock) -> list[Sink]:
+    """Return the sinks that the settings declare; nothing is connected to yet.
 
-    Raises: SettingInvalid: it names something else.
+    Raises: SettingInvalid: a secret is not where it should be, or a package is missing.
     """
-    if not url.startswith(SQLITE) or url == SQLITE:
-        raise SettingInvalid("store_kind_unknown", url=url.partition("@")[2] or url)
-    return Path(url.removeprefix(SQLITE))
+    return [
+        open_sink(aim, secret, settings.store_prefix, clock) for aim, secret in read_sinks(settings.sinks, os.environ)
+    ]
+
+
+def _keep_sinks(settings: Settings, seats: Seats, running: AsyncExitStack) -> list[SinkKeeper]:
+    """Return what is to run for each sink; the sinks are closed with `running`."""
+    store, known, observe = seats.store, seats.keeper.known, seats.telemetry.sink_written
+    sinks = seat_sinks(settings, seats.clock)
+    for sink in sinks:
+        running.push_async_callback(sink.close)
+    return [SinkKeeper(sink, store, known, seats.clock, observe=observe) for sink in sinks]
+
+
+def _judge_absent_seal(address: Address, settings: Settings) -> None:
+    """Return if a seal may be made: one for a store that another seal closed would open nothing.
+
+    Raises: StoreRefused: the seal belongs here. As `open_at`.
+    """
+    if isinstance(address, FileAddress):
+        if is_there(address.path):
+            raise StoreRefused("seal_lost", path=str(settings.seal_file), store=str(address))
+    elif examine(address, settings.store_prefix).seal_check:
+        raise StoreRefused("seal_not_here", path=str(settings.seal_file), store=str(address))
 
 
 def _make_private(directory: Path) -> None:
@@ -189,33 +240,9 @@ async def _note_last_uses(keyring: Keyring) -> None:
         await keyring.note_uses()
 
 
-async def sweep_for_ever(store: FullStore, keeper: Keeper) -> None:
-    """Delete old events again and again, in small batches."""
-    while True:
-        await asyncio.sleep(SWEEP_EVERY)
-        deleted = 1 if keeper.known.seen > NEVER else 0
-        while deleted:
-            deleted = await store.sweep_events(keeper.known.now() - EVENTS_KEPT)
-            await asyncio.sleep(0.1)
-
-
 @asynccontextmanager
 async def _running(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Have `run` run, and run again when it fails: nothing that goes wrong with the store may end a hub that serves."""
-
-    async def go_on() -> None:
-        said = ""
-        while True:
-            try:
-                await run()
-            except Exception as error:  # noqa: BLE001 (whatever it was: it is in the log, and tried again)
-                why = str(error) if isinstance(error, ZhongkongError) else describe_bug(error)
-                if why != said:
-                    logger.error("%s: %s", name, why)  # noqa: TRY400 (in our own words)
-                said = why
-            await asyncio.sleep(1.0)
-
-    task = asyncio.create_task(go_on(), name=name)
+    task = asyncio.create_task(run_for_ever(name, run, logger), name=name)
     try:
         yield
     finally:
@@ -234,24 +261,31 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
     Raises: SettingInvalid: among others, the port is taken. StoreError.
     """
     configure_logging(settings.log_format)
-    main = bind(settings.host, settings.port)
-    measures = bind(*settings.metrics_bind) if settings.metrics_bind else None
+    seat_sinks(settings, MachineClock())  # to say what is wrong with them before anything begins
+    if settings.tls_port:
+        build_context(settings.data_dir / TLS_FILE, None)  # the same
+    doors = _Doors(
+        main=bind(settings.host, settings.port),
+        tls=bind(settings.host, settings.tls_port) if settings.tls_port else None,
+        measures=bind(*settings.metrics_bind) if settings.metrics_bind else None,
+    )
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         first_key, seal_made = runner.run(_prepare(settings, accounts))
         welcome = Welcome(
-            *address_of(main),
-            metrics=address_of(measures) if measures else None,
+            *address_of(doors.main),
+            tls=address_of(doors.tls) if doors.tls else None,
+            metrics=address_of(doors.measures) if doors.measures else None,
             workers=settings.workers,
             accounts=len(accounts),
             first_key=first_key,
             seal_made=seal_made,
         )
-        announce(welcome)
+        tell = partial(announce, welcome)
         if settings.workers == 1:
-            runner.run(_serve_one(settings, main, measures, lang))
+            runner.run(_serve_one(settings, doors, lang, tell))
             return 0
-    work = _Work(replace(settings, declarations=()), main, measures, lang)
-    return Supervisor(work, settings.workers, MachineClock(), partial(_tell_death, lang)).run()
+    work = _Work(replace(settings, declarations=()), doors, lang)
+    return Supervisor(work, settings.workers, MachineClock(), partial(_tell_death, lang)).run(tell)
 
 
 async def _prepare(settings: Settings, accounts: Sequence[Account]) -> tuple[Secret | None, Path | None]:
@@ -264,16 +298,41 @@ async def _prepare(settings: Settings, accounts: Sequence[Account]) -> tuple[Sec
         return first_key, seats.seal_made
 
 
+class _Doors(NamedTuple):
+    """The sockets that a hub listens on; workers share them."""
+
+    main: socket
+    tls: socket | None
+    measures: socket | None
+
+
 async def _serve_one(
-    settings: Settings, main: socket, measures: socket | None, lang: Language | None, *, as_worker: bool = False
+    settings: Settings, doors: _Doors, lang: Language | None, announce: Callable[[], None] | None = None
 ) -> None:
-    async with seat_hub(settings, log_events_in=lang) as hub, stop_on_signals(hub.draining, once=not as_worker):
-        if as_worker:
+    """Serve until a signal comes; from before `announce` on it means an orderly end. A worker announces nothing."""
+    stop, is_worker = asyncio.Event(), announce is None
+    async with stop_on_signals(stop, once=not is_worker), seat_hub(settings, stop, log_events_in=lang) as hub:
+        gc.freeze()  # what is here now stays: no collection needs to look through it while readers wait
+        if announce is None:
             _stop_with_parent(hub.draining)
+        else:
+            announce()
         async with asyncio.TaskGroup() as servers:
-            servers.create_task(serve_http(hub.app, [main], hub.draining))
-            if measures is not None:
-                servers.create_task(serve_http(hub.metrics_app, [measures], hub.draining))
+            servers.create_task(serve_http(hub.app, [doors.main], hub.draining))
+            if doors.tls is not None and (tls := _load_tls(settings, lang)) is not None:
+                servers.create_task(serve_http(hub.app, [doors.tls], hub.draining, tls))
+            if doors.measures is not None:
+                servers.create_task(serve_http(hub.metrics_app, [doors.measures], hub.draining))
+
+
+def _load_tls(settings: Settings, lang: Language | None) -> SSLContext | None:
+    """Return what the TLS port speaks; without a certificate, which was there at the start, the plain port goes on."""
+    try:
+        return build_context(settings.data_dir / TLS_FILE, lang)
+    except SettingInvalid as error:
+        if lang is not None:
+            logger.error("%s", explain_error(error, lang))  # noqa: TRY400 (a person reads it)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +340,15 @@ class _Work:
     """What a worker process does. Pickled: the sockets are the supervisor's own, shared by all."""
 
     settings: Settings
-    main: socket
-    measures: socket | None
+    doors: _Doors
     lang: Language
 
     def __call__(self, index: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches us too, and is the supervisor's to pass on
         configure_logging(self.settings.log_format)
         lang = self.lang if index == 0 else None
-        work = _serve_one(self.settings, self.main, self.measures, lang, as_worker=True)
+        settings = self.settings if index == 0 else replace(self.settings, sinks=())  # one process of a machine writes
+        work = _serve_one(settings, self.doors, lang)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(work)

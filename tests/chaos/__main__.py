@@ -9,11 +9,13 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 
+from tests.chaos.disk import Disk, open_disk
 from tests.chaos.evidence import Evidence
-from tests.chaos.judge import judge
+from tests.chaos.judge import Violation, judge
 from tests.chaos.plan import Plan, draw_plan
 from tests.chaos.run import Outcome, play
 from tests.chaos.story import tell_story, tell_violations
@@ -27,12 +29,12 @@ def main() -> int:
     options = _parse()
     if options.again is not None:
         return _judge_again(options.again)
-    plan = draw_plan(options.seed, options.seconds)
-    faults = sorted(act for track in plan.tracks for act in track)
-    print(f"seed {plan.seed}: {len(plan.accounts)} accounts; the plan, rotations aside:", *faults, sep="\n", flush=True)
     directory = Path(tempfile.mkdtemp(prefix="zhongkong-chaos-"))
     try:
-        outcome = asyncio.run(_play(plan, directory))
+        with open_disk(directory / "disk") as disk:
+            plan = draw_plan(options.seed, options.seconds, has_small_disk=disk.is_small)
+            _tell_plan(plan, disk)
+            outcome = asyncio.run(_play(plan, disk, directory))
     except (KeyboardInterrupt, asyncio.CancelledError):
         shutil.rmtree(directory, ignore_errors=True)
         return INTERRUPTED
@@ -44,12 +46,19 @@ def main() -> int:
     else:
         shutil.rmtree(directory, ignore_errors=True)
     print(outcome)
-    return 1 if outcome.violations else 0
+    return 0 if outcome.is_good else 1
 
 
-async def _play(plan: Plan, directory: Path) -> Outcome:
+def _tell_plan(plan: Plan, disk: Disk) -> None:
+    faults = sorted(act for track in plan.tracks for act in track)
+    print(f"seed {plan.seed}: {len(plan.accounts)} accounts; the plan, rotations aside:", *faults, sep="\n", flush=True)
+    if not disk.is_small:
+        print("no small disk can be mounted here (it takes root): the store is locked, but never full", flush=True)
+
+
+async def _play(plan: Plan, disk: Disk, directory: Path) -> Outcome:
     """Play the plan; a SIGTERM ends it as a Ctrl-C does."""
-    playing = asyncio.create_task(play(plan, directory, lambda line: print(line, flush=True)))
+    playing = asyncio.create_task(play(plan, disk, directory, lambda line: print(line, flush=True)))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     return await playing
 
@@ -57,18 +66,21 @@ async def _play(plan: Plan, directory: Path) -> Outcome:
 def _keep(outcome: Outcome, directory: Path) -> None:
     """Leave logs and evidence where they are, and tell the story of the first violation."""
     (directory / EVIDENCE).write_bytes(pickle.dumps(outcome.evidence))
-    print(tell_violations(outcome.violations, outcome.began))
-    if outcome.violations:
-        print(tell_story(directory, outcome.violations[0].at))
+    _tell(outcome.violations, outcome.evidence, directory)
     print(f"logs and evidence: {directory} (judge again: python -m tests.chaos --again {directory})")
+
+
+def _tell(violations: Sequence[Violation], evidence: Evidence, directory: Path) -> None:
+    if violations:
+        print(tell_violations(violations, evidence.began), tell_story(directory, evidence, violations[0]), sep="\n")
 
 
 def _judge_again(directory: Path) -> int:
     evidence = pickle.loads((directory / EVIDENCE).read_bytes())  # noqa: S301 (we wrote it)
     assert isinstance(evidence, Evidence)
     violations = judge(evidence)
-    began = min((read.began for read in evidence.reads), default=0.0)
-    print(tell_violations(violations, began), f"{len(violations)} violations", sep="\n")
+    _tell(violations, evidence, directory)
+    print(f"{len(violations)} violations")
     return 1 if violations else 0
 
 

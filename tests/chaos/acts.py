@@ -36,6 +36,7 @@ class Actor:
         self._readers = readers
         self._random = random
         self._accounts = accounts
+        self._held = [one for one in accounts if one.held]
         self._background: set[asyncio.Task[None]] = set()
         self._plays: dict[str, Callable[[Act], Awaitable[None]]] = {
             "kill": self._kill,
@@ -55,12 +56,14 @@ class Actor:
             "insist": self._insist,
         }
         self.played: Counter[str] = Counter()
+        self.deaths = 0
+        """How many processes were killed."""
 
     async def play(self, act: Act) -> None:
         """Play one act to its end."""
         self.played[act.kind] += 1
         if act.appid and (latency := dict(act.values).get("latency")):
-            await self._slow_down(act.appid, latency)
+            await self._slow_down(act.appid, latency, times=2)  # a new secret is tried before it is used
         await self._plays.get(act.kind, self._meet_fault)(act)
 
     # --- processes
@@ -69,14 +72,15 @@ class Actor:
         given = dict(act.values)
         victims = await self._pick_workers(given["count"], holding=given["holding"])
         with self._scene.spell("kill", told=f"{len(victims)} of {len(self._scene.hub.workers())}"):
-            _signal(victims, signal.SIGKILL)
+            self.deaths += _signal(victims, signal.SIGKILL)
             await asyncio.sleep(0.2)
             await self._scene.wait_until_whole()
 
     async def _stop(self, act: Act) -> None:
         async with self._scene.undisturbed:
             await self._readers.read_quietly()
-            victims = await self._pick_workers(1, holding=dict(act.values)["holding"])
+            one = self._held.pop() if self._held and dict(act.values)["holding"] else None
+            victims = await self._pick_workers(1, holding=dict(act.values)["holding"], one=one)
             with self._scene.spell("stop", told=f"{act.lasts:.0f} s"):
                 _signal(victims, signal.SIGSTOP)
                 try:
@@ -91,23 +95,25 @@ class Actor:
         async with self._scene.undisturbed:
             with self._scene.spell("orphan"):
                 os.kill(hub.pid, signal.SIGKILL)
+                self.deaths += 1
                 await hub.wait()
                 await self._scene.revive()
 
-    async def _pick_workers(self, count: int, *, holding: bool) -> list[psutil.Process]:
+    async def _pick_workers(
+        self, count: int, *, holding: bool, one: PlannedAccount | None = None
+    ) -> list[psutil.Process]:
         """Return some workers, the one first that waits for the platform's answer, if it is to be `holding` a lease."""
         workers = self._scene.hub.workers()
         self._random.shuffle(workers)
         if holding:
-            busy = await self._provoke()
+            busy = await self._provoke(one or self._random.choice([one for one in self._accounts if _rotates(one)]))
             workers.sort(key=lambda worker: worker not in busy)
         return workers[:count]
 
-    async def _provoke(self) -> list[psutil.Process]:
-        """Have some worker refresh an account, slowly, and return who does."""
-        one = self._random.choice([one for one in self._accounts if one.forces or one.revokes == FOR_EVER])
+    async def _provoke(self, one: PlannedAccount) -> list[psutil.Process]:
+        """Have some worker refresh the account, slowly, and return who does."""
         await self._slow_down(one.appid, 2.0)
-        end = self._force(Act(0, "force", appid=one.appid)) if one.forces else self._end_tokens(one.appid, "revoke")
+        end = self._force(Act(0, "force", appid=one.appid)) if one.forces else self._revoke_and_use(one.appid)
         ending = asyncio.create_task(end)
         try:
             return await self._wait_for_holders()
@@ -116,9 +122,13 @@ class Actor:
             self._background.add(ending)
             ending.add_done_callback(self._background.discard)
 
-    async def _slow_down(self, appid: str, seconds: float) -> None:
-        """Have the account's next mint take so long."""
-        await self._scene.add_fault({"path": TOKEN_PATHS, "appid": appid, "latency": seconds, "times": 1})
+    async def _revoke_and_use(self, appid: str) -> None:
+        await self._end_tokens(appid, "revoke")
+        await self._readers.use(appid)
+
+    async def _slow_down(self, appid: str, seconds: float, *, times: int = 1) -> None:
+        """Have the account's next mints take so long."""
+        await self._scene.add_fault({"path": TOKEN_PATHS, "appid": appid, "latency": seconds, "times": times})
 
     async def _wait_for_holders(self) -> list[psutil.Process]:
         until = time.monotonic() + HOLD_WITHIN
@@ -181,12 +191,12 @@ class Actor:
     # --- people
 
     async def _try(self, act: Act) -> None:
-        self._scene.note(f"try {act.appid}")
-        await self._change(act.appid, {})
+        with self._scene.spell("try", act.appid):
+            await self._change(act.appid, {})
 
     async def _name(self, act: Act) -> None:
-        self._scene.note(f"name {act.appid}")
-        await self._change(act.appid, {"name": f"at {act.at:.0f} s"})
+        with self._scene.spell("name", act.appid):
+            await self._change(act.appid, {"name": f"at {act.at:.0f} s"})
 
     async def _mode(self, act: Act) -> None:
         with self._scene.spell("mode", act.appid):
@@ -230,8 +240,15 @@ class Actor:
             await self._scene.web.ask("POST", path, {"force": True}, key=self._scene.keys["force"])
 
 
-def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
-    """Send a signal to those that are still there."""
+def _rotates(one: PlannedAccount) -> bool:
+    return one.forces or one.revokes == FOR_EVER
+
+
+def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> int:
+    """Send a signal to those that are still there, and say how many they are."""
+    sent = 0
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
+            sent += 1
+    return sent

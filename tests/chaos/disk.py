@@ -24,6 +24,7 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no room on the disk."""
+        assert self.is_small, "the machine's own disk is not ours to fill"
         ballast = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             for chunk in CHUNKS:
@@ -47,7 +48,7 @@ def _write_until_full(file: int, chunk: bytes) -> None:
 
 @contextmanager
 def open_disk(path: Path) -> Iterator[Disk]:
-    """Mount a small disk at `path` while the block runs; where that is not allowed, a plain directory."""
+    """Mount a small disk at `path` while the block runs; where that is not allowed, make a plain directory."""
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=700", "tmpfs", str(path)]
     try:

@@ -85,6 +85,21 @@ class Rejected(NamedTuple):
     read: Read
 
 
+class Passed(NamedTuple):
+    """A call through the gateway with a good virtual token, and what it was answered.
+
+    `status` 0: no answer came, and `said` says why. `errcode` 0: an answer of the platform's, which names `openids`.
+    """
+
+    began: float
+    ended: float
+    appid: str
+    status: int
+    errcode: int = 0
+    said: str = ""
+    openids: tuple[str, ...] = ()
+
+
 class Spell(NamedTuple):
     """Something that went wrong, or that a person did, for a while; to one account or to all (no appid)."""
 
@@ -92,6 +107,12 @@ class Spell(NamedTuple):
     began: float
     ended: float
     appid: str = ""
+    told: str = ""
+
+
+def concerns(spell: Spell, appid: str) -> bool:
+    """Say whether an account met it; with no appid, whether anybody did."""
+    return not appid or spell.appid in ("", appid)
 
 
 PROCESS = frozenset({"kill", "stop", "orphan"})
@@ -107,16 +128,14 @@ class Weather:
     def __init__(self, spells: Iterable[Spell] = ()) -> None:
         self.spells = list(spells)
 
-    def between(self, began: float, ended: float, kinds: Iterable[str] = (), appid: str = "") -> Iterator[Spell]:
-        """Yield the spells, of these kinds if any are named, that touch the span and this account."""
+    def between(self, began: float, ended: float, kinds: Iterable[str], appid: str = "") -> Iterator[Spell]:
+        """Yield the spells of these kinds that touch the span and this account."""
         wanted = frozenset(kinds)
         for spell in self.spells:
-            is_of = not wanted or spell.kind in wanted
-            concerns = not appid or not spell.appid or spell.appid == appid
-            if spell.began <= ended and spell.ended >= began and is_of and concerns:
+            if spell.began <= ended and spell.ended >= began and spell.kind in wanted and concerns(spell, appid):
                 yield spell
 
-    def was(self, began: float, ended: float, kinds: Iterable[str] = (), appid: str = "") -> bool:
+    def was(self, began: float, ended: float, kinds: Iterable[str], appid: str = "") -> bool:
         """Say whether there was such a spell."""
         return any(True for _ in self.between(began, ended, kinds, appid))
 
@@ -130,7 +149,21 @@ class Evidence:
     events: list[HubEvent] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     rejects: list[Rejected] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
+    openids: dict[str, str] = field(default_factory=dict)
+    """The one follower of each account: by him its answers are known."""
     weather: Weather = field(default_factory=Weather)
+
+    @property
+    def began(self) -> float:
+        """Return when the first read left."""
+        return min((read.began for read in self.reads), default=0.0)
+
+    @property
+    def rotations(self) -> int:
+        """Return how often another credential was handed out than the first of its account."""
+        handed = {(read.appid, read.generation) for read in self.reads if read.is_handed}
+        return len(handed) - len({appid for appid, _ in handed})
 
 
 def parse_token(shown: dict[str, Any], appid: str) -> Token:

@@ -13,18 +13,23 @@ from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
-from tests.chaos.evidence import CHANGE, PLATFORM, PROCESS, STORE, Call, Evidence, Read, Rejected, Token
+from tests.chaos.evidence import CHANGE, PLATFORM, PROCESS, STORE, Call, Evidence, Passed, Read, Rejected, Token
 
 CLOCKS = 0.05
 """Between two programs' readings of one clock, with what lies between reading and acting."""
 SEEN = 3.25
 """A replica that does not call itself stale asked the store within the last 3 s (two polls and one second)."""
+STALE_FOR = 10.0 + SEEN
+"""Who could not write looks every 10 s if he can; a replica that begins or wakes up asks at once."""
 DEADLINE, LEASE, PATIENCE = 10.0, 20.0, 5.0
 SLACK = 3.0
 """On a busy machine, beyond what the hub promises."""
 VERDICT_HOLDS, VERDICT_HOLDS_LONGEST = 10.0, 300.0
 FOUND_OUT = VERDICT_HOLDS + 4.0
 """In good weather, with callers who use what they read and reject what is refused, a death is known after this."""
+BUGGY = ("doubter", "buggy 0", "buggy 1")
+"""Callers who reject what is good: a verdict holds longer for them."""
+NEVER = (inf, inf)
 DEAD = (40001, 40014, 42001)
 CLASSIC, STABLE, PROBE = "/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/get_api_domain_ip"
 HUB = "127.0.0.1"
@@ -61,14 +66,18 @@ class _Judge:
         self._calls = sorted(evidence.calls)
         self._events = evidence.events
         self._rejects = evidence.rejects
+        self._passed = evidence.passed
+        self._openids = evidence.openids
         self._weather = evidence.weather
         self._only_reads = evidence.reads
         self._reads = sorted([*evidence.reads, *(one.read for one in evidence.rejects)])
         self._handed = [read for read in self._reads if read.is_handed]
         self._ended_at = max((read.ended for read in self._reads), default=0.0)
-        self._value_of = {(read.appid, read.generation): read.value for read in self._handed}
+        self._values_of: defaultdict[tuple[str, int], dict[str, None]] = defaultdict(dict)
+        for read in self._handed:
+            self._values_of[read.appid, read.generation][read.value] = None
         self._proved_at = self._when_proved()
-        self._gone_at = self._when_gone()
+        self._gone = self._when_gone()
         self._lines = self._line_up()
         self._known = self._when_known()
         self._doubted: defaultdict[str, list[float]] = defaultdict(list)
@@ -85,22 +94,23 @@ class _Judge:
         yield from self._judge_tokens()
         yield from self._judge_failures()
         yield from self._judge_waits()
+        yield from self._judge_passed()
 
     # --- indexes
 
-    def _when_gone(self) -> dict[str, float]:
-        """Return when the proof of a token's death, or its successor, was committed, by value.
+    def _when_gone(self) -> dict[tuple[str, int], tuple[float, float]]:
+        """Return between when the proof of a generation's death, or its successor, was committed.
 
         The log is stamped in the transaction; a process stopped in the middle of it commits when it goes on.
         """
-        gone: dict[str, float] = {}
+        gone: dict[tuple[str, int], tuple[float, float]] = {}
         for event in self._events:
             back = {"condemned": 0, "minted": 1}.get(event.code)
-            value = self._value_of.get((event.appid, event.generation - back)) if back is not None else None
-            if value is not None:
+            if back is not None:
                 stopped = self._weather.between(event.at - 1, event.at + 1, ("stop",))
-                at = max([event.at, *(spell.ended for spell in stopped)])
-                gone[value] = min(at, gone.get(value, inf))
+                between = (event.at, max([event.at, *(spell.ended for spell in stopped)]))
+                key = (event.appid, event.generation - back)
+                gone[key] = min(between, gone.get(key, NEVER))
         return gone
 
     def _when_proved(self) -> dict[str, float]:
@@ -120,15 +130,17 @@ class _Judge:
 
     def _when_known(self) -> dict[str, list[tuple[float, float]]]:
         """Return, by appid, the spans in which every replica with a memory knew a credential that was alive."""
-        first: dict[str, Read] = {}
+        saved = {(event.appid, event.generation): event.at for event in self._events if event.code == "minted"}
+        first: dict[tuple[str, int, str], Read] = {}
         for read in self._handed:
             if not read.doubtful:
-                first.setdefault(read.value, read)
+                first.setdefault((read.appid, read.generation, read.value), read)
         spans: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-        for value, read in first.items():
-            token = self._tokens.get(value)
+        for (appid, generation, value), read in first.items():
+            token, key = self._tokens.get(value), (appid, generation)
+            since = max(read.ended, saved.get(key, inf)) + SEEN
             if token is not None:
-                spans[read.appid].append((read.ended + SEEN, min(token.dies_at, self._gone_at.get(value, inf))))
+                spans[appid].append((since, min(token.dies_at, self._gone.get(key, NEVER)[0])))
         return spans
 
     def _ending_mint(self, token: Token) -> float:
@@ -141,14 +153,31 @@ class _Judge:
     # --- 7, and what a generation is
 
     def _judge_generations(self) -> Iterator[Violation]:
-        """For a client that sends its last ETag they never fall; each is one value."""
-        of_value: dict[str, int] = {}
+        """For a client that sends its last ETag they never fall; each is one value, and each value is one."""
+        latest: dict[str, Read] = {}
         for read in self._handed:
             if read.generation < read.seen:
                 yield Violation(read.ended, "7", f"generation {read.generation} of {read.appid} after {read.seen}")
-            known = of_value.setdefault(read.value, read.generation)
-            if known != read.generation or self._value_of[read.appid, read.generation] != read.value:
+            former = latest.setdefault(read.value, read)
+            if former.generation < read.generation:
+                latest[read.value] = read
+                if not self._came_back(former, read):
+                    yield Violation(read.ended, "2", f"a token of {read.appid} was handed out as two generations")
+        shared = {key for key, values in self._values_of.items() if len(values) > 1}
+        saved: dict[tuple[str, int], str] = {}
+        for read in self._handed:
+            key = (read.appid, read.generation)
+            if key in shared and not self._may_be_unsaved(read) and saved.setdefault(key, read.value) != read.value:
                 yield Violation(read.ended, "2", f"generation {read.generation} of {read.appid} is not one value")
+
+    def _came_back(self, former: Read, read: Read) -> bool:
+        """The account left a mode and came back to it, and to the token that lived on there."""
+        is_another = read.generation > former.generation + 1
+        return is_another and self._weather.was(former.began, read.began, ("mode",), read.appid)
+
+    def _may_be_unsaved(self, read: Read) -> bool:
+        """It was handed out by one who could not save it yet: if he dies before he can, nobody knows of it."""
+        return self._weather.was(read.began - SEEN, read.ended, STORE)
 
     # --- 1
 
@@ -165,9 +194,9 @@ class _Judge:
 
     def _why_no_excuse(self, read: Read, token: Token) -> str:
         """Return why nothing excuses it that a dead token was handed out unmarked, or nothing."""
-        gone = self._gone_at.get(token.value, inf)
+        gone = self._gone.get((read.appid, read.generation), NEVER)[1]
         if read.stale:
-            could_be = self._weather.was(read.began - LEASE - DEADLINE, read.began, STORE | PROCESS)
+            could_be = self._weather.was(read.began - STALE_FOR, read.began, STORE | PROCESS)
             return "" if could_be else "stale, and nothing kept the hub from its store"
         if read.began > gone + SEEN:
             return f"proof or successor was saved {read.began - gone:.1f} s before"
@@ -217,7 +246,7 @@ class _Judge:
         return self._weather.was(read.began - unseen, self._ending_mint(token), ENDS_OURS, token.appid)
 
     def _judge_rejects(self) -> Iterator[Violation]:
-        """Never the same value as a successor; no life for what is long dead."""
+        """Decided on the store's record: never the same value as a successor; no life for what is long dead."""
         for one in self._rejects:
             is_same, read = one.value == one.read.value, one.read
             if read.is_handed and is_same != (one.outcome == "still_valid"):
@@ -225,12 +254,20 @@ class _Judge:
                 yield Violation(read.ended, "1", f"a reject for {read.appid} was answered {one.outcome} with {other}")
             if one.outcome == "still_valid" and not read.doubtful:
                 yield from self._judge_still_valid(one)
+            if (
+                read.is_handed
+                and not is_same
+                and not read.stale
+                and self._gone.get((read.appid, read.generation), NEVER)[1] < read.began - CLOCKS
+            ):
+                text = f"a reject for {read.appid} was answered with a token whose end had been saved before"
+                yield Violation(read.ended, "1", text)
 
     def _judge_still_valid(self, one: Rejected) -> Iterator[Violation]:
         """Who rejects only what was refused holds one verdict of before the death, at most, for its time."""
         token = self._tokens.get(one.value)
         dead = one.read.began - token.dies_at if token is not None else inf
-        holds = VERDICT_HOLDS_LONGEST if one.caller.startswith("buggy") else VERDICT_HOLDS
+        holds = VERDICT_HOLDS_LONGEST if one.caller in BUGGY else VERDICT_HOLDS
         if dead > holds + SLACK and not self._is_rough(one.read.began - holds - SLACK, one.read):
             text = f"a token of {one.read.appid}, dead for {dead:.0f} s, was called still valid ({one.caller})"
             yield Violation(one.read.ended, "1", text)
@@ -303,7 +340,7 @@ class _Judge:
             if why:
                 yield Violation(read.ended, "4", f"{read.appid}: {why} ({read.status} {read.problem})")
         for read in self._only_reads:
-            if not read.is_handed and read.status and self._is_withheld(read):
+            if not read.is_handed and read.status and self._is_withheld(read, read.ended):
                 yield Violation(read.ended, "4", f"{read.appid}: a live credential was withheld ({read.problem})")
 
     def _why_failed(self, read: Read) -> str:
@@ -317,10 +354,12 @@ class _Judge:
         )
         return "" if is_explained else "it failed without a reason"
 
-    def _is_withheld(self, read: Read) -> bool:
-        """A worker that began while the store was away has no memory: that is aside."""
-        is_known = any(since <= read.began and read.ended < until for since, until in self._known.get(read.appid, ()))
-        if not is_known:
+    def _is_withheld(self, read: Read, until: float) -> bool:
+        """A credential was known, from the beginning of the read until then.
+
+        A worker that began while the store was away has no memory: that is aside.
+        """
+        if not any(since <= read.began and until < end for since, end in self._known.get(read.appid, ())):
             return False
         since = read.began - LEASE
         has_no_memory = self._weather.was(since, read.ended, STORE) and self._weather.was(since, read.ended, PROCESS)
@@ -334,7 +373,7 @@ class _Judge:
                 continue
             if waited > PATIENCE + SLACK:
                 yield Violation(read.ended, "4", f"a caller waited {waited:.1f} s for {read.appid}")
-            elif self._is_withheld(read) and not self._was_doubted(read):
+            elif self._is_withheld(read, read.began + SLACK) and not self._was_doubted(read):
                 yield Violation(read.ended, "4", f"{read.appid}: a live credential was withheld for {waited:.1f} s")
 
     def _was_doubted(self, read: Read) -> bool:
@@ -342,6 +381,31 @@ class _Judge:
         times = self._doubted[read.appid]
         at = bisect_left(times, read.began - PATIENCE)
         return at < len(times) and times[at] <= read.ended + PATIENCE
+
+    # --- the gateway
+
+    def _judge_passed(self) -> Iterator[Violation]:
+        """No SDK sees a refused token, nor another account's answer; what cannot be served is -1, for a reason."""
+        for one in self._passed:
+            if why := self._why_not_passed(one):
+                text = f"{one.appid}, through the gateway: {why} ({one.status} {one.errcode} {one.said})"
+                yield Violation(one.ended, "gateway", text)
+
+    def _why_not_passed(self, one: Passed) -> str:
+        if one.status == 0:
+            return "" if self._weather.was(one.began - 1, one.ended + CLOCKS, PROCESS) else "no answer came"
+        if one.errcode == 0:
+            return "" if one.openids == (self._openids[one.appid],) else "another account's answer"
+        if one.errcode in DEAD:
+            return "a good virtual token was refused"
+        since = one.began - max([LEASE + DEADLINE + PATIENCE, *(AFTER[why] for why in AFTER if why in one.said)])
+        if self._weather.was(since, one.ended, STORE | PROCESS | PLATFORM | CHANGE, one.appid):
+            return ""
+        # A verdict of before the death holds a while, and a token may be ended again while a call is repeated.
+        may_be_over = any(why in one.said for why in ("still_valid", "refused_again"))
+        if may_be_over and self._weather.was(one.began - VERDICT_HOLDS - SLACK, one.ended, ENDS_OURS, one.appid):
+            return ""
+        return "an errcode that nothing explains" if one.errcode != -1 else "-1 without a reason"
 
 
 def _can_end(call: Call) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from tests.chaos.evidence import Read
+from tests.chaos.evidence import Passed, Read
 
 READ_WITHIN = 9.0
 """Longer than the hub may keep a reader."""
@@ -52,6 +52,17 @@ class Line:
         """Report a token as refused; return the outcome, and what was handed out instead."""
         read, _ = await self._ask("POST", appid, "/reject", key, 0, REJECT_WITHIN, json={"rejected": value})
         return (read.problem, read._replace(problem="")) if read.is_handed else ("", read)
+
+    async def pass_on(self, appid: str, path: str, virtual: str) -> Passed:
+        """Call the platform through the gateway."""
+        params, timeout, began = {"access_token": virtual}, aiohttp.ClientTimeout(REJECT_WITHIN), time.time()
+        try:
+            async with self.session.get(self._hub + path, params=params, timeout=timeout) as answer:
+                told = json.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            return Passed(began, time.time(), appid, 0, said=type(error).__name__)
+        openids = tuple(told.get("data", {}).get("openid", ()))
+        return Passed(began, time.time(), appid, answer.status, told.get("errcode", 0), told.get("errmsg", ""), openids)
 
     async def close(self) -> None:
         """Hang up."""

@@ -16,6 +16,7 @@ TOKEN_PATHS = ("/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/*token")
 PROBE_PATH = "/cgi-bin/get_api_domain_ip"
 FOR_EVER = 10**6
 CLASSICS_MOST, SECONDS_PER_CLASSIC = 25, 15.0
+SECONDS_PER_STOP = 40.0
 FORCE_APART = 0.35
 """Of the overlap: sooner the hub does not replace a token that its readers were just given."""
 
@@ -38,7 +39,10 @@ class Act(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlannedAccount:
-    """An account and how its tokens are rotated. `revokes`: how often by revoking; a third sign makes a contest."""
+    """An account and how its tokens are rotated. `revokes`: how often by revoking; a third sign makes a contest.
+
+    One that is `held` has its token revoked once, for a worker to be stopped while it fetches another.
+    """
 
     appid: str
     mode: str
@@ -46,6 +50,7 @@ class PlannedAccount:
     revokes: int = 0
     forces: bool = False
     changes: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def draw_plan(seed: int, seconds: float, *, has_small_disk: bool = True) -> Plan
         _track(seed, seconds, "stop", (2, 45), _draw_stop),
         _track(seed, seconds, "store", (3, 18), lambda random: Act(0, random.choice(store), random.uniform(1, 8))),
         _track(seed, seconds, "platform", (1, 12), _draw_platform),
-        _track(seed, seconds, "change", (5, 20), lambda random: _draw_change(random, accounts)),
+        _track(seed, seconds, "change", (4, 14), lambda random: _draw_change(random, accounts)),
     )
     rotations = tuple(_draw_rotations(Random(f"rotation {seed}"), seconds, accounts))
     return Plan(seed, seconds, accounts, tracks, rotations)
@@ -100,6 +105,8 @@ def _draw_accounts(random: Random, seconds: float) -> Iterator[PlannedAccount]:
     yield named("contested", "classic", 1200, revokes=FOR_EVER)
     yield named("changing", "classic", 1200, revokes=2, changes=True)
     yield named("quiet", "classic", 1200)
+    for _ in range(1 + int(seconds / SECONDS_PER_STOP)):
+        yield named("held", "classic", 1200, held=True)
     for _ in range(min(CLASSICS_MOST, 3 + int(seconds / SECONDS_PER_CLASSIC))):
         yield named("classic", "classic", random.choice((1200, 1200, 2400)), revokes=2, forces=True)
 
@@ -175,5 +182,5 @@ def _draw_rotations(random: Random, seconds: float, accounts: tuple[PlannedAccou
             yield Act(at, "storm" if random.random() < 0.2 else "revoke", 0.0, one.appid, _draw_latency(random))
         elif may_force:
             forced_at[one.appid] = at
-            yield Act(at, "force", 0.0, one.appid)
+            yield Act(at, "force", 0.0, one.appid, _draw_latency(random))
         at += random.uniform(0.8, 3.5)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
 from contextlib import suppress
@@ -107,6 +108,8 @@ class Web:
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
         self._session = session
+        self.bugs: list[tuple[float, str]] = []
+        """What was answered that no weather explains, and when, to whoever insisted."""
 
     async def ask(
         self,
@@ -137,7 +140,9 @@ class Web:
             except (aiohttp.ClientError, TimeoutError):
                 pass
             except Asked as asked:
-                if asked.status not in (422, 429, 503):
+                if asked.status >= 500 and asked.status != 503:
+                    self.bugs.append((time.time(), f"{method} {path} was answered {asked}"))
+                elif asked.status not in (422, 429, 503):
                     raise
             await asyncio.sleep(0.5)
 

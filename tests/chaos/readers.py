@@ -22,7 +22,12 @@ from tests.chaos.scene import Scene
 TICK = 0.02
 LINES = 18
 QUIET_LINES = 12
-USES_A_SECOND = 15
+USES_A_SECOND = 20
+LATE = 0.2
+"""How many of those use a token that was read before the last one."""
+DOUBTS_EVERY = 3.0
+PASSES_A_SECOND = 15
+"""Calls of SDKs through the gateway."""
 OUTSIDE = {"X-Sandbox-IP": "203.0.113.7"}
 """Business servers call the platform from elsewhere: the journal tells them from the hub by that."""
 REFUSED = (40001, 40014, 42001)
@@ -40,6 +45,7 @@ class Readers:
         self._quiet = [Line(scene.hub.url, held, connections=1) for _ in range(QUIET_LINES)]
         self._crowd = Line(scene.hub.url, held)
         self._latest: dict[str, str] = {}
+        self._former: dict[str, str] = {}
         self._rejecting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -56,7 +62,7 @@ class Readers:
 
     async def _pace(self, rate: float) -> None:
         loop = asyncio.get_running_loop()
-        began, reads, uses = loop.time(), 0, 0
+        began, reads, uses, doubts, passes = loop.time(), 0, 0, 0, 0
         turns = cycle(self._lines)
         while True:
             passed = loop.time() - began
@@ -64,8 +70,14 @@ class Readers:
                 self._begin(self._read(next(turns), self._random.choice(self._scene.appids)))
                 reads += 1
             for _ in range(int(passed * USES_A_SECOND) - uses):
-                self._begin(self._use(next(turns), self._random.choice(self._scene.appids)))
+                self._begin(self._use(next(turns), *self._pick_used()))
                 uses += 1
+            for _ in range(int(passed / DOUBTS_EVERY) - doubts):
+                self._begin(self._doubt(next(turns), self._random.choice(self._scene.appids)))
+                doubts += 1
+            for _ in range(int(passed * PASSES_A_SECOND) - passes):
+                self._begin(self._pass(next(turns), self._random.choice(self._scene.appids)))
+                passes += 1
             await asyncio.sleep(TICK)
 
     def _begin(self, doing: Coroutine[Any, Any, None]) -> None:
@@ -75,7 +87,8 @@ class Readers:
 
     async def _read(self, line: Line, appid: str) -> None:
         read = await line.read(appid, self._scene.keys["reader"])
-        if read.is_handed:
+        if read.is_handed and self._latest.get(appid) != read.value:
+            self._former[appid] = self._latest.get(appid, "")
             self._latest[appid] = read.value
         self._scene.evidence.reads.append(read)
 
@@ -89,9 +102,18 @@ class Readers:
             *(self._read(line, appid) for line in self._quiet for appid in self._random.sample(appids, 3))
         )
 
-    async def _use(self, line: Line, appid: str) -> None:
+    def _pick_used(self) -> tuple[str, str]:
+        """Return an account and a token that was read of it: the last one, or, by callers who are late, the former."""
+        appid = self._random.choice(self._scene.appids)
+        held = self._former if self._random.random() < LATE else self._latest
+        return appid, held.get(appid, "")
+
+    async def use(self, appid: str) -> None:
+        """Use an account's token now."""
+        await self._use(self._crowd, appid, self._latest.get(appid, ""))
+
+    async def _use(self, line: Line, appid: str, value: str) -> None:
         """Call the platform with a token that was read lately; reject it if it is refused."""
-        value = self._latest.get(appid, "")
         if value and value not in self._rejecting and await self._is_refused(line, value):
             self._rejecting.add(value)
             try:
@@ -113,7 +135,17 @@ class Readers:
         outcome, read = await line.reject(appid, value, self._scene.keys[caller])
         self._scene.evidence.rejects.append(Rejected(caller, value, outcome, read))
 
+    async def _pass(self, line: Line, appid: str) -> None:
+        """Call the platform through the gateway, as an SDK with a virtual token does."""
+        passed = await line.pass_on(appid, USE_PATH, self._scene.virtual[appid])
+        self._scene.evidence.passed.append(passed)
+
     # --- those who make trouble
+
+    async def _doubt(self, line: Line, appid: str) -> None:
+        """Reject a token without reason."""
+        if value := self._latest.get(appid):
+            await self._reject(line, appid, value, "doubter")
 
     async def storm(self, appid: str, size: int) -> None:
         """A crowd rejects what was read last, all at once."""

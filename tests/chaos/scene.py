@@ -9,17 +9,20 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 
-from tests.chaos.disk import Disk, open_disk
+from tests.chaos.disk import Disk
 from tests.chaos.evidence import Evidence, Spell
 from tests.chaos.plan import Plan, PlannedAccount
 from tests.chaos.programs import Asked, Hub, Locker, Program, Web, free_port
 
 WORKERS = 3
-CALLERS = {name: ["read"] for name in ("reader", "good", "storm", "buggy 0", "buggy 1")} | {"force": ["read", "force"]}
+CALLERS = {name: ["read"] for name in ("reader", "good", "storm", "doubter", "buggy 0", "buggy 1")} | {
+    "force": ["read", "force"],
+    "gateway": ["gateway"],
+}
 """Each has a key of its own: the hub tells callers apart by that."""
 TOKEN_PATHS = "/cgi-bin/*token"
 DISTANCE = {"path": TOKEN_PATHS, "latency": 0.08}
@@ -45,6 +48,8 @@ class Scene:
     keys: dict[str, str] = field(default_factory=dict)
     undisturbed: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a worker is stopped, and while the supervisor is replaced."""
+    virtual: dict[str, str] = field(default_factory=dict)
+    """The virtual token of each account's SDK."""
     faults: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Every fault that the sandbox was told, by its id."""
     exit_code: int = 0
@@ -60,24 +65,16 @@ class Scene:
         """Return the other program on the hub's file."""
         return Locker(self.disk.path / "data" / "zhongkong.db")
 
-    def note(self, text: str) -> None:
-        """Write a line of the story."""
-        with (self.directory / "story.log").open("a") as story:
-            story.write(f"{_clock(time.time())} {text}\n")
-
     @contextmanager
     def spell(self, kind: str, appid: str = "", told: str = "") -> Iterator[None]:
         """Note that something is wrong while the block runs, and a moment longer: its traces go by."""
-        began = time.time()
-        open_one = Spell(kind, began, float("inf"), appid)
+        open_one = Spell(kind, time.time(), float("inf"), appid, told)
         self.evidence.weather.spells.append(open_one)
-        self.note(f"{kind} {appid} {told}".rstrip())
         try:
             yield
         finally:
             self.evidence.weather.spells.remove(open_one)
             self.evidence.weather.spells.append(open_one._replace(ended=time.time() + 0.5))
-            self.note(f"{kind} {appid} over")
 
     async def is_answering(self) -> bool:
         """Say whether a new connection to the hub is answered."""
@@ -97,8 +94,7 @@ class Scene:
         while not self.hub.is_alive:
             try:
                 await self.hub.start()
-            except RuntimeError as error:
-                self.note(str(error))
+            except RuntimeError:  # why is in its log
                 await asyncio.sleep(0.5)
         await self.wait_until_whole()
 
@@ -117,14 +113,17 @@ class Scene:
         return number
 
     async def clear_up(self) -> None:
-        """Have everything go well again, and every account tried."""
+        """Have everything go well again."""
         await self.platform.ask("DELETE", "/sandbox/v1/faults")
         for appid in self.appids:
             await self.platform.ask("PATCH", f"/sandbox/v1/accounts/{appid}", {"allow_list": None})
         with self.spell("kill", told="what is not back yet"):
             await self.revive()
-        for appid in self.appids:
-            await self.web.insist("PATCH", f"/v1/accounts/{appid}", {}, key=self.keys["admin"])
+
+    async def try_all(self) -> None:
+        """Have every account tried now, whatever it waits for: nobody looks after it any more."""
+        tries = (self.web.insist("PATCH", f"/v1/accounts/{appid}", {}, key=self.keys["admin"]) for appid in self.appids)
+        await asyncio.gather(*tries)
 
     async def open_account(self, one: PlannedAccount) -> None:
         """Open an account at the platform and have the hub keep it."""
@@ -133,6 +132,19 @@ class Scene:
         account = {"appid": one.appid, "secret": opened["secret"], "mode": one.mode, "base_url": self.platform.url}
         await self.web.ask("POST", "/v1/accounts", account, key=self.keys["admin"])
 
+    async def open_gateway(self, one: PlannedAccount) -> None:
+        """Have an SDK fetch its token at the gateway: stable ones at one route, classic ones at the other."""
+        follower = await self.platform.ask(
+            "POST", f"/sandbox/v1/accounts/{one.appid}/followers", {"nickname": one.appid}
+        )
+        self.evidence.openids[one.appid] = follower["openid"]
+        asked = {"grant_type": "client_credential", "appid": one.appid, "secret": self.keys["gateway"]}
+        if one.mode == "stable":
+            granted = await self.web.ask("POST", "/cgi-bin/stable_token", asked)
+        else:
+            granted = await self.web.ask("GET", f"/cgi-bin/token?{urlencode(asked)}")
+        self.virtual[one.appid] = granted["access_token"]
+
     async def make_key(self, name: str, grants: list[str]) -> None:
         """Make a key of the hub."""
         body = {"name": name, "appids": ["*"], "grants": grants}
@@ -140,12 +152,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(plan: Plan, directory: Path) -> AsyncIterator[Scene]:
-    """Set the scene: everything runs, accounts and keys are there. At the end nothing is left but `directory`."""
+async def open_scene(plan: Plan, disk: Disk, directory: Path) -> AsyncIterator[Scene]:
+    """Set the scene: everything runs, accounts and keys are there. At the end no process is left."""
     evidence, temporary = Evidence(), directory / "tmp"
     temporary.mkdir()
     async with AsyncExitStack() as stack:
-        disk = stack.enter_context(open_disk(directory / "disk"))
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
         )
@@ -158,14 +169,10 @@ async def open_scene(plan: Plan, directory: Path) -> AsyncIterator[Scene]:
         scene = Scene(directory, appids, disk, sandbox, hub, platform, Web(hub.url, http), http, evidence)
         scene.keys["admin"] = (await hub.start())["first_key"]
         await scene.wait_until_whole()
-        for one in plan.accounts:
-            await scene.open_account(one)
+        await asyncio.gather(*map(scene.open_account, plan.accounts))
         for name, grants in CALLERS.items():
             await scene.make_key(name, grants)
         await asyncio.sleep(KEYS_KNOWN)
+        await asyncio.gather(*map(scene.open_gateway, plan.accounts))
         yield scene
         scene.exit_code = await hub.end()
-
-
-def _clock(now: float) -> str:
-    return time.strftime("%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}"

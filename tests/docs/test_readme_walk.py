@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.docs.readme import CHINESE, ENGLISH, read_page
@@ -18,6 +20,7 @@ from zhongkong.cli.exits import Exit
 SECRET = "0123456789abcdef0123456789abcdef"
 PAGE = read_page(CHINESE)
 USERS = "/cgi-bin/user/get"
+WECOM = "ww0123456789abcdef:crm"
 
 
 @pytest.fixture(name="terminal", params=["zh", "en"])
@@ -32,7 +35,7 @@ def _terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Termin
 
 
 @pytest.mark.parametrize("terminal", ["zh"], indirect=True)
-def test_the_readme_can_be_walked(terminal: Terminal) -> None:
+def test_the_readme_can_be_walked(terminal: Terminal, tmp_path: Path) -> None:
     """A newcomer copies line by line; each line does what the README says, and none is left out."""
     added = terminal.run_block("account", typed=f"{SECRET}\n")
     assert added.code == Exit.DONE, added
@@ -40,11 +43,15 @@ def test_the_readme_can_be_walked(terminal: Terminal) -> None:
     with terminal.start(PAGE.block("serve").text.strip()) as hub:
         hub.await_line(terminal.hub)
         token = read_a_token(terminal)
-        assert read_in_python(terminal) == token
+        assert call_in_python(terminal)["total"] == 0
+        assert keep_in_python(terminal, tmp_path) == token
+        use_an_sdk(terminal, token)
+        keep_an_application(terminal)
         older_programs_go_on(terminal, token)
+        receive_a_push(terminal)  # before the platform's clock is turned: its stamps are fresh
         newer = report_a_refused_token(terminal, token)
         change_the_secret(terminal)
-        assert terminal.call(USERS, newer)["total"] == 0
+        assert terminal.call(USERS, newer)["total"] == 1  # who wrote
         assert terminal.run_block("doctor").code == Exit.DONE
         read_the_log(terminal, newer)
         assert hub.end() == 0, hub.told
@@ -72,14 +79,81 @@ def read_a_token(terminal: Terminal) -> str:
     return str(answer["access_token"])
 
 
-def read_in_python(terminal: Terminal) -> str:
-    """Run the function that replaces the line which read the cache."""
-    function = PAGE.block("python").text.replace("http://127.0.0.1:8600", terminal.hub)
-    program = f"{function}\nprint(access_token({APPID!r}))"
-    environment = {**terminal.environment, "ZHONGKONG_KEY": terminal.key}
+def call_in_python(terminal: Terminal) -> dict[str, object]:
+    """Call the platform with a client that bears the hub's token."""
+    program = PAGE.block("python").text.replace("http://127.0.0.1:8600", terminal.hub)
+    program = program.replace("https://api.weixin.qq.com", terminal.sandbox)
+    told = run_python(program, terminal, ZHONGKONG_KEY=terminal.key)
+    return dict(ast.literal_eval(told))
+
+
+def keep_in_python(terminal: Terminal, directory: Path) -> str:
+    """Keep the token in the program itself; in stable mode two keepers are given the same one."""
+    account = f'{{"secret": os.environ["APPSECRET"], "base_url": "{terminal.sandbox}"}}'
+    program = PAGE.block("library").text.replace('os.environ["APPSECRET"]', account)
+    program = program.replace("sqlite:///", f"sqlite:///{directory}/")
+    return run_python(program, terminal, APPSECRET=SECRET)
+
+
+def use_an_sdk(terminal: Terminal, token: str) -> None:
+    """Fetch a token as an SDK does, and call the platform through the hub with it."""
+    made = terminal.run_block("sdk")
+    assert made.code == Exit.DONE, made
+    assert f"{terminal.hub}/cgi-bin/token" in made.out
+    key = terminal.key
+    [terminal.key] = re.findall(r"export ZHONGKONG_KEY=(zk_\S+)", made.out)
+    tries = (json.loads(terminal.run_block("gateway").out) for _ in range(500))
+    answer = next(one for one in tries if one.get("errcode") != 40125)  # the running hub sees the key within 2 s
+    terminal.key = key
+    assert answer["expires_in"] == 7200, answer
+    assert answer["access_token"] != token
+    params = {"access_token": answer["access_token"]}
+    assert httpx.get(f"{terminal.hub}{USERS}", params=params, trust_env=False).json()["total"] == 0
+
+
+def receive_a_push(terminal: Terminal) -> None:
+    """Set the callback up, have the platform check and save it, and a person write; no program is behind it yet."""
+    made = terminal.run_block("callback")
+    assert made.code == Exit.DONE, made
+    token, key = (re.search(rf"^{name}: (\S+)$", made.out, re.MULTILINE) for name in ("Token", "EncodingAESKey"))
+    assert token is not None
+    assert key is not None
+    url = f"{terminal.hub}/callback/{APPID}"
+    words = {"url": url, "token": token[1], "encoding_aes_key": key[1], "mode": "safe"}
+    terminal.control("PUT", f"/accounts/{APPID}/callback", **words)
+    person = terminal.control("POST", f"/accounts/{APPID}/followers", nickname="小明")["openid"]
+    done = terminal.control("POST", f"/accounts/{APPID}/followers/{person}/say", content="你好")
+    assert ([one["status"] for one in done["attempts"]], done["notice"]) == ([200], None)
+    verified = terminal.run(f"zhongkong callback verify {APPID}")
+    assert (verified.code, "public_url" in verified.err) == (Exit.FAILED, True)
+
+
+def keep_an_application(terminal: Terminal) -> None:
+    """Keep an application of WeCom, and fetch a token at the hub as its SDK does."""
+    corpid, name = WECOM.split(":")
+    corpsecret = terminal.control("POST", "/accounts", appid=WECOM, kind="wecom")["secret"]
+    added = terminal.run_block("wecom", typed=f"{corpid}\n{name}\n{corpsecret}\n")
+    assert added.code == Exit.DONE, added
+    made = terminal.run_block("wecomkey")
+    assert made.code == Exit.DONE, made
+    [key] = re.findall(r"export ZHONGKONG_KEY=(zk_\S+)", made.out)
+    [shown] = re.findall(r'curl "(\S+)"', made.out)
+    url = shown.replace("$ZHONGKONG_KEY", key)
+    tries = (httpx.get(url, trust_env=False).json() for _ in range(500))
+    answer = next(one for one in tries if one["errcode"] not in (40013, 40125))  # the running hub sees both within 2 s
+    assert answer["errcode"] == 0, answer
+    params = {"access_token": answer["access_token"]}
+    departments = httpx.get(f"{terminal.hub}/cgi-bin/department/list", params=params, trust_env=False).json()
+    assert departments["errcode"] == 0
+
+
+def run_python(program: str, terminal: Terminal, **variables: str) -> str:
+    """Run a program and return what it printed."""
+    environment = {**terminal.environment, **variables}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", program], env=environment, check=False, capture_output=True, text=True, timeout=30
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
@@ -126,7 +200,7 @@ def nothing_is_left_out(terminal: Terminal) -> None:
     told = {code for code in PAGE.inline_code if code.startswith("zhongkong ")}
     elsewhere = {f"zhongkong account set {APPID}", "zhongkong demo --expires-in 6"}
     assert told - set(terminal.ran) == elsewhere
-    shown = [block for block in PAGE.blocks if block.mark not in ("clone", "bare", "activate", "python", "")]
+    shown = [block for block in PAGE.blocks if block.mark not in ("clone", "bare", "activate", "python", "library", "")]
     assert not [line for block in shown for line in block.text.splitlines() if line not in terminal.ran]
 
 

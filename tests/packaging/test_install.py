@@ -16,9 +16,12 @@ from tests.packaging.conftest import LONG, ROOT, Built
 from tests.scenario.end_to_end.programs import Program
 
 DEMO = ["demo", "--json", "--hub-port", "0", "--sandbox-port", "0", "--duration", "1"]
+NOWHERE = "http://127.0.0.1:1"
+HUB = f"'{NOWHERE}', key='zk_abcdefgh_1', patience=2"
+FILE = f"'sqlite:///wx.db', accounts=dict(wx1=dict(secret='s', base_url='{NOWHERE}')), patience=20"
 SERVER_LIBRARIES = {
     "aiohttp", "alembic", "asyncio", "click", "cryptography", "jinja2", "prometheus_client", "rich", "sqlalchemy",
-    "sqlite3", "starlette", "uvicorn", "uvloop",
+    "segno", "sqlite3", "starlette", "uvicorn", "uvloop",
 }  # fmt: skip
 
 
@@ -63,10 +66,10 @@ def test_the_source_distribution_has_what_the_readme_names(built: Built) -> None
 def test_the_base_takes_nothing_along_and_says_what_is_missing(
     built: Built, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """A business server imports it without any other package; who wants the hub is told what to install, in a line."""
+    """It is a hub's client. Who wants the hub itself, or tokens of his own, is told what to install, in a line."""
     programs = install(str(built.wheel), tmp_path / "venv", environment)
-    done = run(programs / "python", "-c", "import zhongkong", environment=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert "hub_unreachable" in read_token(programs, HUB, environment)
+    assert 'pip install "zhongkong[local]"' in read_token(programs, FILE, environment)
     done = run(programs / "zhongkong", "demo", environment=environment, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
@@ -76,13 +79,30 @@ def test_the_base_takes_nothing_along_and_says_what_is_missing(
     assert "uvicorn" in done.stdout
 
 
+def test_the_extra_local_keeps_tokens_and_takes_no_server_along(
+    built: Built, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """One program over one file: all it lacks here is the platform."""
+    programs = install(f"{built.wheel}[local]", tmp_path / "venv", environment)
+    assert "cause='unreachable'" in read_token(programs, FILE, environment)
+    assert (programs / "wx.seal").is_file()
+    listed = run(*pip(programs), "list", "--format=freeze", environment=environment, cwd=tmp_path).stdout.lower()
+    assert not {line.partition("==")[0] for line in listed.splitlines()} & {"uvicorn", "starlette", "click", "rich"}
+
+
+def read_token(programs: Path, connected: str, environment: dict[str, str]) -> str:
+    """Return what a program says that reads a token, and cannot, in an environment."""
+    program = f"import zhongkong; zhongkong.connect({connected}).access_token('wx1')"
+    return run(programs / "python", "-c", program, environment=environment, cwd=programs).stderr
+
+
 def test_the_demo_of_an_installed_wheel_runs(built: Built, environment: dict[str, str], tmp_path: Path) -> None:
     """Nothing of this clone and none of the development tools are needed."""
     programs = install(f"{built.wheel}[hub]", tmp_path / "venv", environment)
     done = run(programs / "zhongkong", *DEMO, environment=environment, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     first, *events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert list(first) == ["hub_url", "sandbox_url", "appid", "secret", "key"]
+    assert list(first) == ["hub_url", "sandbox_url", "appid", "secret", "key", "corpid", "corpsecret", "corpkey"]
     assert "minted" in [event["code"] for event in events]
     done = run(
         programs / "python", "-c", "import zhongkong; print(zhongkong.__file__)", environment=environment, cwd=tmp_path
@@ -97,7 +117,7 @@ def test_without_make_it_is_installed_as_the_readme_says(built: Built, environme
     assert script.endswith("zhongkong demo\n")
     script = script.replace("zhongkong demo\n", "exec zhongkong demo --hub-port 0 --sandbox-port 0\n")
     with Program(["bash", "-e", "-c", script], environment, built.unpacked) as demo:
-        demo.await_line("curl -H")
+        demo.await_line("curl -H", within=LONG)
         assert demo.end() == 0, demo.told
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.answers import Complaint, Demand
 from zhongkong.core.handing import Handed
-from zhongkong.core.model import Slot
+from zhongkong.core.model import DEADLINE, Slot, hash_value
 from zhongkong.errors import ZhongkongError
 from zhongkong.keeper.keeper import PATIENCE, Rejected
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Replica, Universe
     from tests.simulation.weather import Fault
 
+WAITS = (1.0, 30.0, 60.0, 600.0)
+"""How long somebody waits for news."""
 SLACK = 3.0
 """How much longer than his patience a caller may wait for an answer before that is a fault of ours."""
 
@@ -29,6 +32,7 @@ class Answer:
     value: Any = None
     error: ZhongkongError | None = None
     waited: float = 0.0
+    replica: Replica | None = None
 
 
 def pick(universe: Universe, random: Random) -> Replica | None:
@@ -39,10 +43,14 @@ def pick(universe: Universe, random: Random) -> Replica | None:
 
 async def call(universe: Universe, replica: Replica, coroutine: Coroutine[Any, Any, Any], limit: float) -> Answer:
     """Let a replica serve a call, and say what came of it within `limit` seconds."""
+    universe.oracle.zeal.did(replica, "caller")
     loop, process = universe.loop, replica.process
     began = loop.time()
     disturbed_before = replica.disturbed_at
     task = loop.spawn(process, coroutine)
+    if universe.is_on("hasty") and universe.noise.random() < 0.5:  # he hangs up, at whatever we await just then
+        patience = universe.noise.random() * universe.noise.choice((0.0, 0.005, 0.3, 5.0))
+        loop.call_later(patience, task.cancel, context=universe.context)
     done, _ = await asyncio.wait([task], timeout=limit)
     waited = loop.time() - began
     if not done:
@@ -51,9 +59,11 @@ async def call(universe: Universe, replica: Replica, coroutine: Coroutine[Any, A
             return Answer(waited=waited)
         universe.oracle.waits_too_long(replica, waited)
         return Answer(waited=waited)
+    if task.cancelled():
+        return Answer(waited=waited)
     error = task.exception()
     if error is None:
-        return Answer(task.result(), waited=waited)
+        return Answer(task.result(), waited=waited, replica=replica)
     if isinstance(error, ZhongkongError):
         return Answer(error=error, waited=waited)
     raise error
@@ -70,33 +80,66 @@ async def read(universe: Universe, slot: Slot, random: Random, seen: int = 0) ->
     replica = pick(universe, random)
     if replica is None:
         return Answer()
-    answer = await call(
-        universe, replica, replica.keeper.credential(slot, seen=seen), PATIENCE + universe.oracle.store_wait() + SLACK
-    )
+    began, limit = universe.loop.time(), PATIENCE + universe.oracle.store_wait(replica) + SLACK
+    answer = await call(universe, replica, replica.keeper.credential(slot, seen=seen), limit)
     if isinstance(answer.value, Handed):
         universe.oracle.handed(replica, slot, answer.value, seen)
     elif answer.error is not None:
-        universe.oracle.read_failed(replica, slot, answer.error)
+        universe.oracle.read_failed(replica, slot, answer.error, began, seen)
     return answer
 
 
-async def reject(universe: Universe, slot: Slot, caller: str, value: str, random: Random) -> Answer:
-    """Reject a value through some replica; the oracle judges the answer."""
+async def reject(universe: Universe, slot: Slot, caller: str, refused: Handed, random: Random) -> Answer:
+    """Reject a credential through some replica; the oracle judges the answer."""
     replica = pick(universe, random)
     if replica is None:
         return Answer()
-    was_alive = universe.world.is_alive(value, universe.now())
-    answer = await call(
-        universe, replica, replica.keeper.reject(slot, caller, value=value), 30.0 + universe.oracle.store_wait()
-    )
+    was_alive = universe.is_alive(slot, refused.value)
+    by = random.choice(("value", "sha256", "generation"))
+    complaint = Complaint(caller, refused.value, refused.generation, by, universe.loop.time(), was_alive)
+    named: dict[str, Any] = {by: hash_value(refused.value) if by == "sha256" else getattr(refused, by)}
+    limit = PATIENCE + DEADLINE + universe.oracle.store_wait(replica) + SLACK
+    answer = await call(universe, replica, replica.keeper.reject(slot, caller, **named), limit)
     if isinstance(answer.value, Rejected):
-        universe.oracle.rejected(replica, slot, value, answer.value, was_alive=was_alive)
+        universe.oracle.rejected(replica, slot, complaint, answer.value)
+    elif answer.error is not None:
+        universe.oracle.reject_failed(replica, slot, complaint, answer.error)
+    return answer
+
+
+async def wait_for_news(
+    universe: Universe, replica: Replica, slot: Slot, handed: Handed, patience: float
+) -> Handed | None:
+    """Wait at the replica that handed it out until there is another, or less of it holds, as `?wait=` does."""
+    began = universe.loop.time()
+    limit = patience + PATIENCE + universe.oracle.store_wait(replica) + SLACK
+    answer = await call(universe, replica, replica.keeper.changed(slot, handed, patience), limit)
+    if isinstance(answer.value, Handed):
+        universe.oracle.news(replica, slot, handed, answer.value, began, patience)
+        return answer.value
+    if answer.error is not None:
+        universe.oracle.read_failed(replica, slot, answer.error, began, handed.generation)
+    return None
+
+
+async def force(universe: Universe, slot: Slot, random: Random) -> Answer:
+    """Have the credential replaced through some replica, refused or not; the oracle judges the answer."""
+    replica = pick(universe, random)
+    if replica is None:
+        return Answer()
+    demand = Demand(universe.store.peek(slot).generation, replica.knew(slot), universe.loop.time())
+    limit = PATIENCE + universe.oracle.store_wait(replica) + SLACK
+    answer = await call(universe, replica, replica.keeper.force(slot), limit)
+    if isinstance(answer.value, Rejected):
+        universe.oracle.forced(replica, slot, demand, answer.value)
+    elif answer.error is not None:
+        universe.oracle.force_failed(replica, slot, demand, answer.error)
     return answer
 
 
 async def read_for_ever(universe: Universe, slot: Slot, every: float, random: Random) -> None:
     """Read now and again, use the token, reject it when the platform refuses it."""
-    seen = 0
+    seen, waits = 0, random.choice((0.0, 0.0, 0.5))
     while True:
         await asyncio.sleep(random.expovariate(1 / every))
         answer = await read(universe, slot, random, seen)
@@ -104,9 +147,12 @@ async def read_for_ever(universe: Universe, slot: Slot, every: float, random: Ra
             continue
         handed = answer.value
         seen = max(seen, handed.generation)
+        if answer.replica is not None and random.random() < waits:
+            handed = await wait_for_news(universe, answer.replica, slot, handed, random.choice(WAITS)) or handed
+            seen = max(seen, handed.generation)
         await asyncio.sleep(random.random() * handed.refresh_in)
-        if not universe.world.is_alive(handed.value, universe.now()):
-            await reject(universe, slot, f"reader {slot.appid}", handed.value, random)
+        if not universe.is_alive(slot, handed.value):
+            await reject(universe, slot, f"reader {slot.appid}", handed, random)
 
 
 async def reject_good_ones(universe: Universe, slot: Slot, fault: Fault) -> None:
@@ -117,8 +163,17 @@ async def reject_good_ones(universe: Universe, slot: Slot, fault: Fault) -> None
     while universe.loop.time() < until:
         answer = await read(universe, slot, random)
         if isinstance(answer.value, Handed):
-            await reject(universe, slot, caller, answer.value.value, random)
+            await reject(universe, slot, caller, answer.value, random)
         await asyncio.sleep(random.choice((0.1, 5.0, 20.0)))
+
+
+async def force_for_a_while(universe: Universe, slot: Slot, fault: Fault) -> None:
+    """Somebody whose key may force does so: once, or again and again."""
+    random = Random(f"forcer {universe.plan.seed} {fault.at}")
+    until = universe.loop.time() + fault.lasts
+    while universe.loop.time() < until:
+        await force(universe, slot, random)
+        await asyncio.sleep(random.choice((0.1, 20.0, 36.0, 200.0)))
 
 
 async def storm(universe: Universe, slot: Slot, size: int) -> None:
@@ -127,6 +182,5 @@ async def storm(universe: Universe, slot: Slot, size: int) -> None:
     answer = await read(universe, slot, random)
     if not isinstance(answer.value, Handed):
         return
-    universe.world.revoke_all(slot.appid, universe.now())
-    value = answer.value.value
-    await asyncio.gather(*(reject(universe, slot, f"crowd {index}", value, random) for index in range(size)))
+    universe.revoke(slot)
+    await asyncio.gather(*(reject(universe, slot, f"crowd {index}", answer.value, random) for index in range(size)))

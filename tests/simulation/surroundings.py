@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from zhongkong.adapters.stores.memory import MemoryStore
-from zhongkong.core.claim import Claim
+from zhongkong.core.claim import Claim, Claimed
 from zhongkong.core.command import AnswerT, Applied, Command
 from zhongkong.core.model import (
     DEADLINE,
@@ -16,7 +18,7 @@ from zhongkong.core.model import (
     Ambiguous,
     Event,
     Instant,
-    Mode,
+    Kind,
     NotSent,
     Outcome,
     Record,
@@ -29,11 +31,14 @@ from zhongkong.wechat.answers import Granted, Refused
 from zhongkong.wechat.errcodes import ProbeVerdict, judge_probe
 
 if TYPE_CHECKING:
+    from tests.simulation.ledger import Flight
     from tests.simulation.universe import Replica, Universe
 
 EPOCH = 1_800_000_000.0 - 8 * 3600
 """Where virtual time begins, on the platform's clock: a midnight in Shanghai, give or take a day's remainder."""
 STORE_TIMEOUT = 1.0
+HELD: ContextVar[str] = ContextVar("held", default="")
+"""The fence that the present task may send a request under: of its last claim, if the store told it that it has it."""
 
 
 class SimClock:
@@ -66,8 +71,28 @@ class WatchedStore(MemoryStore):
     def _apply(self, command: Command[AnswerT]) -> Applied[AnswerT]:
         before = self._records.get(command.slot) or Record(command.slot)
         applied = super()._apply(command)
-        self._universe.oracle.applied(command, before, applied)
+        self._universe.oracle.applied(self._universe.replica_at_work(), command, before, applied)
         return applied
+
+    async def put_account(self, account: Account) -> Account:
+        """Add or replace an account; the oracle sees that too."""
+        old = self.kept_account(account.appid)
+        new = await super().put_account(account)
+        self._universe.settles(new)
+        self._universe.oracle.account_put(Slot(account.appid), old, new)
+        return new
+
+    async def remove_account(self, appid: str) -> bool:
+        """Remove an account."""
+        was_there = await super().remove_account(appid)
+        if was_there:
+            self._universe.oracle.account_removed(Slot(appid))
+        return was_there
+
+    def kept_account(self, appid: str) -> Account | None:
+        """Return the account, for the oracle."""
+        kept = self._accounts.get(appid)
+        return kept[0] if kept else None
 
     def peek(self, slot: Slot) -> Record:
         """Return the record, for the oracle."""
@@ -89,18 +114,43 @@ class SimStore:
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply, as far as the weather lets it."""
+        HELD.set("")
+        writing = self._replica.writing
+        for command in commands:
+            writing[command.slot] = writing.get(command.slot, 0) + 1
+        try:
+            return await self._apply(commands)
+        finally:
+            for command in commands:
+                writing[command.slot] -= 1
+
+    async def _apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         await self._go("before", commands)
+        await self._refuse_to_write()
         applied = await self._universe.store.apply(commands)
+        read_at = self._universe.loop.time()
         self._crash("after", commands)
         await self._come_back()
+        self._learns([command.slot for command in commands], read_at)
+        for command, one in zip(commands, applied, strict=True):
+            if isinstance(command, Claim) and isinstance(one.answer, Claimed):
+                HELD.set(command.fence)
         return applied
 
     async def load(self, slot: Slot) -> Record:
         """Read one record."""
         await self._go()
         record = await self._universe.store.load(slot)
+        read_at = self._universe.loop.time()
         await self._come_back()
+        self._learns([slot], read_at)
         return record
+
+    def _learns(self, slots: Sequence[Slot], read_at: float) -> None:
+        """Note what this replica knows from now on, unless it is about to find that this is another store."""
+        if self._replica.store is self._universe.store:
+            for slot in slots:
+                self._replica.learnt[slot] = max(read_at, self._replica.learnt.get(slot, read_at))
 
     async def account(self, appid: str) -> Account | None:
         """Read one account."""
@@ -111,14 +161,22 @@ class SimStore:
 
     async def changes(self, after: Instant) -> Changes:
         """Poll; the oracle is told when this replica read the store."""
+        self._universe.oracle.zeal.did(self._replica, "poll")
         is_quick = not self._universe.is_store_troubled and self._random.random() < 0.9
         if not is_quick:  # most polls are answered at once: they are what a quiet world spends its time on
-            await self._go()
+            await self._reach()
         changes = await self._universe.store.changes(after)
-        read_at = self._universe.loop.time()
+        read_at, step = self._universe.loop.time(), self._universe.store.step
         if not is_quick:
             await self._come_back()
-        self._replica.read_store_at = read_at
+        if self._is_wrong_seal():
+            changes = _sealed(changes)
+        replica = self._replica
+        if not replica.keeper.known.is_estranged(changes):
+            replica.blind = {slot: at for slot, at in replica.blind.items() if slot not in _slots_of(changes)}
+            replica.blind |= {slot: replica.read_at(slot) for slot in changes.unreadable_records}
+            replica.read_store_at, replica.store = read_at, self._universe.store
+            replica.step_read = step
         return changes
 
     async def accounts(self) -> list[Account]:
@@ -129,27 +187,44 @@ class SimStore:
     async def put_account(self, account: Account) -> Account:
         """Write one account."""
         await self._go()
+        await self._refuse_to_write()
         return await self._universe.store.put_account(account)
 
     async def remove_account(self, appid: str) -> bool:
         """Remove one account."""
         await self._go()
+        await self._refuse_to_write()
         return await self._universe.store.remove_account(appid)
 
     async def tell(self, events: Sequence[Event]) -> None:
         """Append events."""
         await self._go()
+        await self._refuse_to_write()
         await self._universe.store.tell(events)
 
     async def _go(self, when: str = "", commands: Sequence[Command[Any]] = ()) -> None:
+        self._universe.oracle.zeal.did(self._replica, "call")
+        await self._reach()
+        if self._is_wrong_seal():
+            raise WrongSeal("wrong_seal")
+        if commands:
+            self._crash(when, commands)
+
+    async def _reach(self) -> None:
         if self._is_away():
             await asyncio.sleep(self._random.uniform(0.0, STORE_TIMEOUT))
             raise StoreUnavailable("store_unavailable")
-        if self._replica.index in self._universe.on("wrong_seal"):
-            raise WrongSeal("wrong_seal")
         await asyncio.sleep(self._latency())
-        if commands:
-            self._crash(when, commands)
+
+    def _is_wrong_seal(self) -> bool:
+        """Say whether this replica can unseal nothing of what is stored."""
+        return self._replica.index in self._universe.on("wrong_seal")
+
+    async def _refuse_to_write(self) -> None:
+        """A full disk refuses at once, a lock that somebody holds after a while."""
+        if self._universe.is_on("store_unwritable"):
+            await asyncio.sleep(self._random.choice((0.0, 0.0, 5.0)))
+            raise StoreUnavailable("store_full")
 
     async def _come_back(self) -> None:
         await asyncio.sleep(self._latency())
@@ -181,8 +256,7 @@ class SimPlatform:
     async def mint(self, order: Order) -> Outcome:
         """Send one request and return what can be known of it."""
         universe, random = self._universe, self._random
-        ends = order.mode is Mode.CLASSIC or order.force
-        flight = universe.oracle.departs(self._replica, order, ends=ends)
+        flight = universe.oracle.departs(self._replica, order, HELD.get())
         universe.passes("before_mint", self._replica)
         fate = self._fate()
         if fate == "refused_connection":
@@ -190,7 +264,7 @@ class SimPlatform:
             universe.oracle.lands_not(flight)
             return NotSent("connection refused")
         there, back = self._latency(), self._latency()
-        lands = fate not in ("lost_before", "busy")
+        lands = fate not in ("lost_before", "busy", "overloaded")
         if fate == "lands_late":
             there = random.uniform(DEADLINE, DEADLINE + 59.0)
         answer: asyncio.Future[dict[str, Any]] = universe.loop.create_future()
@@ -202,7 +276,7 @@ class SimPlatform:
         universe.passes("after_mint", self._replica)
         return outcome
 
-    def _land(self, order: Order, flight: object, answer: asyncio.Future[dict[str, Any]]) -> None:
+    def _land(self, order: Order, flight: Flight, answer: asyncio.Future[dict[str, Any]]) -> None:
         universe = self._universe
         body = universe.ask(order, ours=flight)
         if not answer.done():
@@ -212,6 +286,9 @@ class SimPlatform:
         if fate == "busy":
             await asyncio.sleep(arrives_in)
             return self._random.choice((Ambiguous("status_502"), Refused(-1, "system error")))
+        if fate == "overloaded":
+            await asyncio.sleep(arrives_in)
+            return Refused(-1, "system error")
         if fate in ("lost_before", "lost_after", "lands_late"):
             await asyncio.sleep(DEADLINE if fate == "lands_late" else self._random.choice((0.5, 3.0, DEADLINE)))
             return Ambiguous("no answer")
@@ -225,6 +302,9 @@ class SimPlatform:
 
     def _fate(self) -> str:
         universe, random = self._universe, self._random
+        for weather, fate in (("unreachable", "refused_connection"), ("overloaded", "overloaded")):
+            if universe.is_on(weather):
+                return fate
         if universe.is_on("away"):
             return random.choice(("refused_connection", "lost_before", "lost_before", "lost_after"))
         if universe.is_on("lossy") and random.random() < 0.5:
@@ -240,8 +320,20 @@ class SimPlatform:
             return self._random.random() * self._random.choice((0.5, 4.0, 9.0))
         return 0.02 + 0.1 * self._random.random()
 
-    async def probe(self, account: Account, value: str) -> ProbeVerdict:
+    async def probe(
+        self, account: Account, value: str, _caller: str = "", _kind: Kind = Kind.ACCESS_TOKEN
+    ) -> ProbeVerdict:
         """Ask whether the token is good."""
+        oracle, slot = self._universe.oracle, Slot(account.appid)
+        oracle.probe_departs(self._replica, slot)
+        verdict = None
+        try:
+            verdict = await self._probe(account, value)
+        finally:
+            oracle.probe_ends(self._replica, slot, verdict)
+        return verdict
+
+    async def _probe(self, account: Account, value: str) -> ProbeVerdict:
         universe = self._universe
         fate = self._fate()
         there, back = self._latency(), self._latency()
@@ -249,10 +341,24 @@ class SimPlatform:
             await asyncio.sleep(min(DEADLINE, self._random.choice((0.5, 3.0, DEADLINE))))
             return ProbeVerdict.UNKNOWN
         await asyncio.sleep(there)
-        body = universe.world.refusal_of(value, universe.now())
-        universe.oracle.probed(account.appid)
+        body = universe.worlds[account.base_url].refusal_of(value, universe.now())
         await asyncio.sleep(back)
         return judge_probe(0 if body is None else int(body["errcode"]))
+
+
+def _sealed(changes: Changes) -> Changes:
+    """Return what a poll tells whose seal fits nothing."""
+    return replace(
+        changes,
+        records=(),
+        accounts=(),
+        unreadable_records=tuple(record.slot for record in changes.records),
+        unreadable_accounts=tuple(account.appid for account in changes.accounts),
+    )
+
+
+def _slots_of(changes: Changes) -> set[Slot]:
+    return {record.slot for record in changes.records}
 
 
 def read(body: dict[str, Any]) -> Granted | Refused:

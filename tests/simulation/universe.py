@@ -10,8 +10,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from tests.simulation.ledger import LONG_AGO, Flight, Life
 from tests.simulation.oracle import Oracle
-from tests.simulation.readers import read_for_ever, reject_good_ones, storm
+from tests.simulation.readers import force_for_a_while, read_for_ever, reject_good_ones, storm
 from tests.simulation.surroundings import EPOCH, SimClock, SimPlatform, SimStore, WatchedStore
 from tests.simulation.weather import DAY, STORE_WEATHER, Fault, Plan
 from zhongkong.core.model import Account, AccountKind, Mode, Secret, Slot, hash_value
@@ -22,7 +23,8 @@ from zhongkong.sandbox.world import World
 from zhongkong.testing.virtual_loop import PROCESS, Process, VirtualLoop
 
 STRANGER_IP = "203.0.113.9"
-BASE_URL = "http://sandbox.invalid"
+HERE, ELSEWHERE = "http://sandbox.invalid", "http://elsewhere.invalid"
+"""Base URLs of two platforms that know nothing of each other but the secrets."""
 
 
 class Replica:
@@ -33,6 +35,16 @@ class Replica:
         self.ip = f"10.0.0.{index + 1}"
         self.read_store_at = 0.0
         """When the store last read what this replica then learnt (virtual time)."""
+        self.step_read = 0.0
+        """By how much the store's clock had stepped by then."""
+        self.writing: dict[Slot, int] = {}
+        """How many of its commands the store has not answered yet."""
+        self.learnt: dict[Slot, float] = {}
+        """The same of single slots, where it asked for them or changed them itself."""
+        self.blind: dict[Slot, float] = {}
+        """Slots that it cannot unseal, and up to when it knows them."""
+        self.store: WatchedStore | None = None
+        """The store that it takes for its own."""
         self.disturbed_at = -1e9
         """The last time at which it was begun, stopped or resumed."""
         self._universe = universe
@@ -43,6 +55,8 @@ class Replica:
         """Start the process."""
         universe = self._universe
         self.process = Process(f"replica {self.index}")
+        self.learnt, self.blind, self.store, self.read_store_at = {}, {}, None, -1e9
+        self.writing, self.step_read = {}, universe.store.step
         self.disturbed_at = universe.loop.time()
         self.platform = SimPlatform(universe, self)
         self.keeper = Keeper(
@@ -59,6 +73,14 @@ class Replica:
         """Say whether it runs."""
         return not (self.process.dead or self.process.stopped)
 
+    def read_at(self, slot: Slot) -> float:
+        """Return when the store last read what this replica knows of the slot by its polls."""
+        return self.blind.get(slot, self.read_store_at)
+
+    def knew(self, slot: Slot) -> float:
+        """Return up to when it knows all that was written of the slot."""
+        return max(self.read_at(slot), self.learnt.get(slot, LONG_AGO))
+
 
 class Universe:
     """Everything of one run. The seed of the plan decides all of it; virtual time begins at 0."""
@@ -68,12 +90,18 @@ class Universe:
         self.loop = VirtualLoop(Random(f"order {plan.seed}"))  # type: ignore[abstract]  # it has no sockets, on purpose
         self.noise = Random(f"noise {plan.seed}")
         self.context: Context = copy_context()
-        self.world = World(seed=plan.seed, switches=plan.switches)
+        self.worlds = {
+            url: World(seed=plan.seed + index * 10**9, switches=plan.switches)
+            for index, url in enumerate((HERE, ELSEWHERE))
+        }
+        self.homes: defaultdict[str, tuple[str, float]] = defaultdict(lambda: (HERE, LONG_AGO))
+        """By appid: where the account lives, as the store has it, and since when."""
         self.oracle = Oracle(self)
         self.stores_made = 1
         self.store = WatchedStore(self)
         self.slots = [Slot(f"wx{index:016x}") for index in range(plan.accounts)]
         self.secrets = {slot.appid: f"secret-{slot.appid}-0" for slot in self.slots}
+        self.replicas: list[Replica] = []
         self._on: defaultdict[str, list[int]] = defaultdict(list)
         self._armed: dict[tuple[str, int], Fault] = {}
         self._pending: set[asyncio.Task[Any]] = set()
@@ -96,6 +124,56 @@ class Universe:
         """Say whether the way to the store is bad for anybody."""
         return any(self._on[kind] for kind in STORE_WEATHER)
 
+    # --- the truth
+
+    def virtual(self, instant: float) -> float:
+        """Return an instant of the platform's clock in virtual time."""
+        return instant - EPOCH
+
+    def life_of(self, slot: Slot, value: str) -> Life | None:
+        """Return how a token lives and dies, as things stand; None for one that the platform does not remember."""
+        home, since = self.homes[slot.appid]
+        for url, world in self.worlds.items():
+            issued = world.find(value)
+            if issued is None or issued.appid != slot.appid:
+                continue
+            born_at, dies_at = self.virtual(issued.issued_at), self.virtual(issued.dies_at)
+            is_moved = url != home and since < dies_at
+            end = "moved" if is_moved else issued.end
+            return Life(issued.mode, born_at, since if is_moved else dies_at, self.virtual(issued.expires_at), end, url)
+        return None
+
+    def is_alive(self, slot: Slot, value: str) -> bool:
+        """Say whether the platform takes the token now."""
+        life = self.life_of(slot, value)
+        return life is not None and self.loop.time() < life.dies_at
+
+    def is_secret_known(self, slot: Slot) -> bool:
+        """Say whether the secret in the store is the platform's."""
+        account = self.store.kept_account(slot.appid)
+        return account is not None and account.secret.reveal() == self.home_of(slot).account(slot.appid).secret
+
+    def issued_lately(self, slot: Slot) -> list[str]:
+        """Return the account's last tokens, wherever it lived: those that an event may have touched just now."""
+        accounts = [world.account(slot.appid) for world in self.worlds.values()]
+        lines = [line for account in accounts for line in (account.classic, account.stable)]
+        return [issued.value for line in lines for issued in list(line.tokens)[-4:]]
+
+    def home_of(self, slot: Slot) -> World:
+        """Return the platform that the account lives on."""
+        return self.worlds[self.homes[slot.appid][0]]
+
+    def settles(self, account: Account) -> None:
+        """The store has the account now; if it lives elsewhere than before, so do the tokens that count."""
+        if self.homes[account.appid][0] != account.base_url:
+            self.homes[account.appid] = account.base_url, self.loop.time()
+            self.oracle.meddled(Slot(account.appid))
+
+    def replica_at_work(self) -> Replica | None:
+        """Return the replica whose step this is; None for the world's own."""
+        process = PROCESS.get()
+        return next((one for one in self.replicas if process is not None and one.process is process), None)
+
     # --- running
 
     def run(self) -> None:
@@ -113,15 +191,20 @@ class Universe:
             self.loop.close()
 
     async def _set_up(self) -> None:
-        for slot, classic in zip(self.slots, self.plan.classic, strict=True):
-            self.world.add_account(slot.appid, self.secrets[slot.appid], expires_in=self.plan.expires_in)
+        for slot, classic, is_test in zip(self.slots, self.plan.classic, self.plan.tests, strict=True):
+            secret = self.secrets[slot.appid]
+            for world in self.worlds.values():
+                world.add_account(
+                    slot.appid, secret, profile="test" if is_test else "verified", expires_in=self.plan.expires_in
+                )
             await self.store.put_account(
                 Account(
                     slot.appid,
                     AccountKind.OFFICIAL,
-                    Secret(self.secrets[slot.appid]),
+                    Secret(secret),
+                    is_test=is_test,
                     mode=Mode.CLASSIC if classic else Mode.STABLE,
-                    base_url=BASE_URL,
+                    base_url=HERE,
                 )
             )
         self.replicas = [Replica(self, index) for index in range(self.plan.replicas)]
@@ -142,29 +225,28 @@ class Universe:
 
     # --- the platform
 
-    def ask(self, order: Order, *, ours: object) -> dict[str, Any]:
+    def ask(self, order: Order, *, ours: Flight) -> dict[str, Any]:
         """Let a request of ours land, and return the platform's answer."""
-        account, now = order.account, self.now()
+        account, now, world = order.account, self.now(), self.worlds[order.account.base_url]
         if self.is_on("quota"):
-            body = self.world.refusal(self.noise.choice((45009, 45011)), now)
+            body = world.refusal(self.noise.choice((45009, 45011)), now)
             self.oracle.landed(ours, body)
             return body
-        replica_ip = self.oracle.ip_of(ours)
         if order.mode is Mode.CLASSIC:
-            body = self.world.token(
+            body = world.token(
                 appid=account.appid,
                 secret=account.secret.reveal(),
                 grant_type="client_credential",
-                ip=replica_ip,
+                ip=ours.replica.ip,
                 now=now,
             )
         else:
-            body = self.world.stable_token(
+            body = world.stable_token(
                 appid=account.appid,
                 secret=account.secret.reveal(),
                 grant_type="client_credential",
                 force_refresh=order.force,
-                ip=replica_ip,
+                ip=ours.replica.ip,
                 now=now,
             )
         self.oracle.landed(ours, body)
@@ -192,7 +274,7 @@ class Universe:
         self.loop.call_later(down_for, replica.begin, context=self.context)
 
     def _strike(self, fault: Fault) -> None:
-        self.oracle.note(fault)
+        self.oracle.struck(fault)
         strike = {"crash_at": self._arm, "stop_at": self._arm}.get(fault.kind) or getattr(self, f"_{fault.kind}", None)
         if strike is not None:
             strike(fault)
@@ -245,27 +327,36 @@ class Universe:
             step, self.stores_made = self.store.step, self.stores_made + 1
             self.store = WatchedStore(self)
             self.store.step = step
-            self.oracle.store_stepped(0.0)
+            self.oracle.store_lost()
 
     def _slot(self, fault: Fault) -> Slot:
         return self.slots[fault.slot]
 
     def _stranger(self, fault: Fault) -> None:
         slot = self._slot(fault)
-        arguments = {"appid": slot.appid, "secret": self.world.account(slot.appid).secret}
+        world = self.home_of(slot)
+        arguments = {"appid": slot.appid, "secret": world.account(slot.appid).secret}
         if self.plan.classic[fault.slot]:
-            self.world.token(**arguments, grant_type="client_credential", ip=STRANGER_IP, now=self.now())
+            world.token(**arguments, grant_type="client_credential", ip=STRANGER_IP, now=self.now())
         else:
-            self.world.stable_token(
+            world.stable_token(
                 **arguments, grant_type="client_credential", force_refresh=True, ip=STRANGER_IP, now=self.now()
             )
+        self.oracle.meddled(slot)
 
     def _revoked(self, fault: Fault) -> None:
-        self.world.revoke_all(self._slot(fault).appid, self.now())
+        self.revoke(self._slot(fault))
+
+    def revoke(self, slot: Slot) -> None:
+        """End all tokens of the account behind our back."""
+        self.home_of(slot).revoke_all(slot.appid, self.now())
+        self.oracle.meddled(slot)
 
     def _secret_reset(self, fault: Fault) -> None:
         slot = self._slot(fault)
-        self.secrets[slot.appid] = self.world.reset_secret(slot.appid, self.now())
+        secret = self.secrets[slot.appid] = self.worlds[HERE].reset_secret(slot.appid, self.now())
+        self.worlds[ELSEWHERE].reset_secret(slot.appid, self.now(), secret)
+        self.oracle.meddled(slot)
         delay = self.noise.choice((0.05, 30.0, 3600.0))
         self.loop.call_later(delay, self._patch_later, fault, {"secret": True}, context=self.context)
 
@@ -278,7 +369,7 @@ class Universe:
     def _patch_later(self, fault: Fault, what: dict[str, bool]) -> None:
         self.begin(self._patch(self._slot(fault), **what))
 
-    async def _patch(self, slot: Slot, *, secret: bool = False, mode: bool = False) -> None:
+    async def _patch(self, slot: Slot, *, secret: bool = False, mode: bool = False, move: bool = False) -> None:
         """Change the account in the store, as the CLI would."""
         account = await self.store.account(slot.appid)
         if account is None:
@@ -287,13 +378,32 @@ class Universe:
             account = replace(account, secret=Secret(self.secrets[slot.appid]))
         if mode:
             account = replace(account, mode=Mode.STABLE if account.mode is Mode.CLASSIC else Mode.CLASSIC)
-        self.oracle.changed(slot)
+        if move:
+            account = replace(account, base_url=HERE if account.base_url == ELSEWHERE else ELSEWHERE)
         await self.store.put_account(account)
 
+    def _moved(self, fault: Fault) -> None:
+        """The account is moved, and moved back after a while."""
+        self._patch_later(fault, {"move": True})
+        self.loop.call_later(fault.lasts, self._patch_later, fault, {"move": True}, context=self.context)
+
+    def _removed(self, fault: Fault) -> None:
+        self.begin(self._remove(self._slot(fault), fault.lasts))
+
+    async def _remove(self, slot: Slot, away: float) -> None:
+        """Remove the account, and add it again after a while, as the CLI would."""
+        account = self.store.kept_account(slot.appid)
+        if account is None or not await self.store.remove_account(slot.appid):
+            return
+        await asyncio.sleep(away)
+        if self.store.kept_account(slot.appid) is None:
+            await self.store.put_account(replace(account, secret=Secret(self.secrets[slot.appid]), revision=1))
+
     def _not_listed(self, fault: Fault) -> None:
-        account = self.world.account(self._slot(fault).appid)
-        account.set_allow_list(["192.0.2.1"])
-        self.loop.call_later(fault.lasts, account.set_allow_list, None, context=self.context)
+        for world in self.worlds.values():
+            account = world.account(self._slot(fault).appid)
+            account.set_allow_list(["192.0.2.1"])
+            self.loop.call_later(fault.lasts, account.set_allow_list, None, context=self.context)
         self.loop.call_later(fault.lasts, self.oracle.cleared, fault, context=self.context)
 
     def _foreign_reject(self, fault: Fault) -> None:
@@ -311,6 +421,9 @@ class Universe:
 
     def _buggy_rejecter(self, fault: Fault) -> None:
         self.begin(reject_good_ones(self, self._slot(fault), fault))
+
+    def _forcer(self, fault: Fault) -> None:
+        self.begin(force_for_a_while(self, self._slot(fault), fault))
 
     def _storm(self, fault: Fault) -> None:
         self.begin(storm(self, self._slot(fault), self.noise.choice((5, 50))))

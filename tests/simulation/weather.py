@@ -32,12 +32,22 @@ class Fault:
         return " ".join([*words, self.note]).strip()
 
 
-PLATFORM_FAULTS = ("lossy", "busy", "garbled", "away", "slow", "quota")
-ACCOUNT_FAULTS = ("stranger", "revoked", "secret_reset", "patched", "not_listed", "mode_changed", "foreign_reject")
+PLATFORM_FAULTS = ("lossy", "busy", "garbled", "away", "unreachable", "overloaded", "slow", "quota")
+ACCOUNT_FAULTS = (
+    "stranger",
+    "revoked",
+    "secret_reset",
+    "patched",
+    "not_listed",
+    "mode_changed",
+    "foreign_reject",
+    "removed",
+    "moved",
+)
 REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "asleep", "store_away_for_one", "wrong_seal")
-STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_step", "store_lost")
-STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_away_for_one", "wrong_seal")
-READER_FAULTS = ("buggy_rejecter", "storm")
+STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_step", "store_lost")
+STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_away_for_one", "wrong_seal")
+READER_FAULTS = ("buggy_rejecter", "storm", "forcer", "hasty")
 POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")
 
 
@@ -54,6 +64,8 @@ class Plan:
     poll_seconds: float
     read_every: float
     faults: tuple[Fault, ...] = field(default=())
+    tests: tuple[bool, ...] = ()
+    """Which accounts are test accounts."""
     switches: Switches = Switches()
     """How the platform's uncertain facts turn out in this world."""
     calm: bool = False
@@ -99,6 +111,7 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
         poll_seconds=poll,
         read_every=every,
         calm=shape == "calm",
+        tests=tuple(random.random() < 0.2 for _ in range(accounts)),
         switches=_draw_switches(random),
     )
     if plan.calm:
@@ -152,6 +165,8 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
         at = max(0.0, at)
     lasts = {
         "away": random.choice((60.0, 600.0, 1400.0, 3600.0, 10_800.0)),
+        "unreachable": random.choice((60.0, 3600.0, 10_800.0, 30_000.0)),
+        "overloaded": random.choice((60.0, 3600.0, 10_800.0, 30_000.0)),
         "lossy": random.uniform(5.0, 1800.0),
         "busy": random.uniform(5.0, 1800.0),
         "garbled": random.uniform(5.0, 900.0),
@@ -168,7 +183,12 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
         "wrong_seal": random.choice((30.0, 600.0)),
         "store_slow": random.uniform(10.0, 600.0),
         "store_unsure": random.uniform(10.0, 600.0),
+        "store_unwritable": random.choice((3.0, 30.0, 300.0, 3600.0, 18_000.0)),
         "buggy_rejecter": random.uniform(60.0, 1200.0),
+        "removed": random.choice((0.0, 0.5, 30.0, 600.0, 7200.0)),
+        "moved": random.choice((0.0, 1.0, 60.0, 1800.0, 10_000.0)),
+        "hasty": random.choice((60.0, 3600.0, 30_000.0)),
+        "forcer": random.choice((1.0, 60.0, 1200.0)),
     }.get(kind, 0.0)
     size = {"store_step": random.choice((-1.0, 1.0)) * random.choice((1.0, 5.0, 30.0, 900.0, 3600.0))}.get(kind, 0.0)
     note = random.choice(POINTS) if kind in ("crash_at", "stop_at") else ""

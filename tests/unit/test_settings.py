@@ -53,7 +53,9 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         lang = "en"
         host = "::1"
         port = 1
+        tls_port = 4
         workers = 2
+        public_url = "https://wx.example.com"
         trusted_proxies = ["10.0.0.0/8", "::1"]
         metrics_bind = "127.0.0.1:9"
         log_format = "json"
@@ -64,6 +66,9 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         [store]
         url = "sqlite:////x/y.db"
         prefix = "wx_"
+        [gateway]
+        body_limit = 5
+        in_flight = 6
         [sandbox]
         port = 3
     """
@@ -73,7 +78,9 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         "ZHONGKONG_LANG": "en",
         "ZHONGKONG_HOST": "::1",
         "ZHONGKONG_PORT": "1",
+        "ZHONGKONG_TLS_PORT": "4",
         "ZHONGKONG_WORKERS": "2",
+        "ZHONGKONG_PUBLIC_URL": "https://wx.example.com",
         "ZHONGKONG_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
         "ZHONGKONG_METRICS_BIND": "127.0.0.1:9",
         "ZHONGKONG_LOG_FORMAT": "json",
@@ -83,6 +90,8 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         "ZHONGKONG_SEAL_FILE": str(tmp_path / "my.seal"),
         "ZHONGKONG_STORE_URL": "sqlite:////x/y.db",
         "ZHONGKONG_STORE_PREFIX": "wx_",
+        "ZHONGKONG_GATEWAY_BODY_LIMIT": "5",
+        "ZHONGKONG_GATEWAY_IN_FLIGHT": "6",
         "ZHONGKONG_SANDBOX_PORT": "3",
     }
     assert set(environ) == {setting.variable for setting in table()}
@@ -170,6 +179,7 @@ def test_what_kubernetes_writes_beside_a_service_of_our_name_is_passed_over() ->
     """It puts ZHONGKONG_PORT=tcp://… into every pod of the namespace, and no hub could start there."""
     links = {
         "ZHONGKONG_PORT": "tcp://10.0.0.7:8600",
+        "ZHONGKONG_TLS_PORT": "tcp://10.0.0.9:8643",
         "ZHONGKONG_SERVICE_HOST": "10.0.0.7",
         "ZHONGKONG_SERVICE_PORT": "8600",
         "ZHONGKONG_SERVICE_PORT_HTTP": "8600",
@@ -281,6 +291,22 @@ def test_the_environment_declares_accounts_too() -> None:
     assert "hush" not in repr(settings)
 
 
+def test_an_application_of_wecom_is_declared_with_the_colon_of_its_appid() -> None:
+    """Its mode and its host are those of its kind; a kind that does not go with the appid is told."""
+    entries = {"ZHONGKONG_ACCOUNTS": "ww1111:crm:hush:wecom,ww1111:oa:psst:wecom:follow,wx1111:shh"}
+    crm, oa, shop = (one.account for one in load_settings(environ=entries).declarations)
+    assert (crm.appid, crm.kind, crm.mode) == ("ww1111:crm", AccountKind.WECOM, Mode.WECOM)
+    assert crm.base_url == "https://qyapi.weixin.qq.com"
+    assert (oa.appid, oa.mode, shop.kind) == ("ww1111:oa", Mode.FOLLOW, AccountKind.OFFICIAL)
+    for entry, code in (
+        ("ww1111:s:wecom", "setting_unfit_appid"),
+        ("ww1111:crm:s:wecom:stable", "setting_unfit_mode"),
+    ):
+        with pytest.raises(SettingInvalid) as caught:
+            read_accounts(load_settings(environ={"ZHONGKONG_ACCOUNTS": entry}).declarations, {})
+        assert caught.value.code == code
+
+
 @pytest.mark.parametrize(
     "entries", ["wx1111", "wx1111:", ":s", "wx1111:s:x", "wx1111:s:official:x", "w x:s", "a:b:c:d:e"]
 )
@@ -309,3 +335,24 @@ def test_a_secret_that_is_not_where_it_should_be_is_told_with_its_place(tmp_path
     assert caught.value.code in ("setting_secret_missing", "setting_secret_unreadable")
     assert str(caught.value.values["where"]).endswith("zhongkong.toml:1")
     assert explain_error(caught.value, "zh")
+
+
+@pytest.mark.parametrize("place", ["secret_env", "secret_file"])
+def test_a_secret_written_in_place_of_its_place_is_not_repeated(tmp_path: Path, place: str) -> None:
+    """The log of a hub that does not start is read by many."""
+    secret = "8f14e45fceea167a5a36dedd4bea2543"
+    settings = load_settings(_write(tmp_path, f"[[account]]\nappid = 'wx1111'\n{place} = '{secret}'\n"))
+    with pytest.raises(SettingInvalid) as caught:
+        read_accounts(settings.declarations, {})
+    for lang in ("zh", "en"):
+        text = explain_error(caught.value, lang)
+        assert secret not in text
+        assert place in text
+
+
+def test_a_stores_password_is_not_shown_with_the_settings() -> None:
+    """They are printed by whoever looks for a fault."""
+    urls = {"store_url": "mysql://hub:hunter2@db/zhongkong", "egress_proxy": "http://me:hunter2@proxy:3128"}
+    settings = load_settings(flags=urls)
+    assert "hunter2" in settings.store_url
+    assert "hunter2" not in repr(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from yarl import URL
 
+from zhongkong.core.callbacks import REFUSED_STEP
 from zhongkong.core.model import Ambiguous, NotSent, Seconds
 from zhongkong.core.ports import Clock
 from zhongkong.wechat.answers import BODY_LONGEST
@@ -28,6 +30,7 @@ class Message:
     method: str
     url: str = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class Answer:
     date: str
     """The `Date` header as it came, or empty."""
     body: bytes = field(repr=False)
+    retry_after: str = ""
+    """The `Retry-After` header as it came, or empty."""
+    refused_step: str = ""
+    """What another hub says in `REFUSED_STEP`, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Way:
     proxy: str = field(default="", repr=False)
     tls: ssl.SSLContext | None = None
     resolver: AbstractResolver | None = None
+    """What looks names up; None leaves it to who uses the way."""
 
 
 DIRECT = Way()
@@ -77,7 +85,7 @@ async def ask(
         ):
             return await _converse(session, message, way)
     except Exception as error:  # noqa: BLE001 (whatever it was, the line knows what is true of the request)
-        return Ambiguous(_why(error, _WHY_AMBIGUOUS)) if line.stood else NotSent(_why(error, _WHY_NOT_SENT))
+        return Ambiguous(find_why(error, WHY_AMBIGUOUS)) if line.stood else NotSent(find_why(error, WHY_NOT_SENT))
     finally:
         line.drop()
 
@@ -88,7 +96,7 @@ async def _converse(session: aiohttp.ClientSession, message: Message, way: Way) 
         message.method,
         URL(message.url, encoded=True),
         data=message.body or None,
-        headers=content_type,
+        headers={**content_type, **message.headers},
         allow_redirects=False,
         proxy=way.proxy or None,
     ) as response:
@@ -97,7 +105,8 @@ async def _converse(session: aiohttp.ClientSession, message: Message, way: Way) 
             body += chunk
             if len(body) > BODY_LONGEST:
                 break
-        return Answer(response.status, response.headers.get("Date", ""), bytes(body))
+        date, retry_after, step = (response.headers.get(name, "") for name in ("Date", "Retry-After", REFUSED_STEP))
+        return Answer(response.status, date, bytes(body), retry_after, step)
 
 
 class _Line(aiohttp.TCPConnector):
@@ -134,7 +143,7 @@ class _SentAlready(aiohttp.ClientError):
     """The connection broke after a byte of the request may have left."""
 
 
-_WHY_NOT_SENT: tuple[tuple[type[Exception], str], ...] = (
+WHY_NOT_SENT: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "name_unknown"),
     (aiohttp.ClientProxyConnectionError, "proxy_failed"),
     (aiohttp.ClientResponseError, "proxy_failed"),
@@ -146,7 +155,7 @@ _WHY_NOT_SENT: tuple[tuple[type[Exception], str], ...] = (
     (ValueError, "url_invalid"),
     (aiohttp.NonHttpUrlClientError, "url_invalid"),
 )
-_WHY_AMBIGUOUS: tuple[tuple[type[Exception], str], ...] = (
+WHY_AMBIGUOUS: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, "timeout"),
     (_SentAlready, "cut"),
     (aiohttp.ClientPayloadError, "cut"),
@@ -156,6 +165,6 @@ _WHY_AMBIGUOUS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def _why(error: Exception, known: tuple[tuple[type[Exception], str], ...]) -> str:
+def find_why(error: Exception, known: tuple[tuple[type[Exception], str], ...]) -> str:
     """Return the code of what happened; an error that nobody foresaw gives its type's name, and no more."""
     return next((why for kind, why in known if isinstance(error, kind)), f"unexpected_{type(error).__name__}")

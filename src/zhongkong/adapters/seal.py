@@ -159,13 +159,27 @@ def _make(path: Path) -> bool:
         os.link(draft, path)  # unlike a rename it never replaces the key that another process made meanwhile
     except FileExistsError:
         return False
-    except OSError as error:
-        raise _refused("seal_unwritable", path, error) from error
+    except (AttributeError, OSError):
+        return _write_here(path, draft.read_bytes())
     else:
         _persist(path.parent)
         return True
     finally:
         draft.unlink()
+
+
+def _write_here(path: Path, content: bytes) -> bool:
+    """Write a new file where there are no links (a shared folder, a phone). Who reads it too soon reads it again."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _refused("seal_unwritable", path, error) from error
+    return True
 
 
 def _replace(path: Path, *keys: bytes) -> None:

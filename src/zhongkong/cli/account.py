@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import click
 
+from zhongkong.cli.callback import callback_options, callback_path, take_callback, tell_callback
 from zhongkong.cli.exits import Exit, exit_of_state
 from zhongkong.cli.session import Session, read_secret
 from zhongkong.cli.tables import show_account, show_accounts
 from zhongkong.cli.words import Group, hub_option, option, secret_options
-from zhongkong.core.model import AccountKind, Kind, Mode
+from zhongkong.core.model import ACCOUNT_MODES, AccountKind, Kind, Mode
 
 KINDS = click.Choice([kind.value for kind in AccountKind])
-MODES = click.Choice([mode.value for mode in Mode])
+MODES = click.Choice([mode.value for mode in ACCOUNT_MODES])
+CONTEST_MODES = click.Choice([mode.value for mode in ACCOUNT_MODES if mode is not Mode.FOLLOW])
 
 
 @click.group(cls=Group, help="cli_help_account")
@@ -23,20 +26,23 @@ def account() -> None:
 
 
 @account.command("add", help="cli_help_account_add")
-@click.argument("appid")
+@click.argument("appid", required=False)
 @option("--kind", type=KINDS, help="cli_option_kind")
 @option("--mode", type=MODES, help="cli_option_mode")
 @option("--name", help="cli_option_name")
 @option("--base-url", metavar="URL", help="cli_option_base_url")
 @option("--test", "is_test", is_flag=True, default=None, help="cli_option_test")
-@option("--on-contest", type=MODES, help="cli_option_on_contest")
+@option("--on-contest", type=CONTEST_MODES, help="cli_option_on_contest")
 @secret_options
 @hub_option
 @click.pass_obj
-def add(session: Session, /, appid: str, secret_file: str | None, secret_env: str | None, **fields: Any) -> Exit:
+def add(session: Session, /, appid: str | None, secret_file: str | None, secret_env: str | None, **fields: Any) -> Exit:
     """Add an account, mint at once, and say what came of it."""
-    secret = read_secret(session, file=secret_file, variable=secret_env, prompt="cli_ask_secret")
-    body = {"appid": appid, "secret": secret.reveal(), **_given(fields)}
+    given = _given(fields)
+    if appid is None:
+        appid = _ask_appid(session, given.get("kind"))
+    secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(given))
+    body = {"appid": appid, "secret": secret.reveal(), **given}
     added = session.ask("POST", "/v1/accounts", body)
     return _tell_tried(session, added, "cli_account_added")
 
@@ -47,12 +53,15 @@ def add(session: Session, /, appid: str, secret_file: str | None, secret_env: st
 def list_accounts(session: Session) -> None:
     """Show all accounts and how they are."""
     listed = session.ask("GET", "/v1/accounts")
+    unreadable = listed.get("unreadable", [])
     if session.as_json:
         session.show_json(listed)
-    elif listed["accounts"]:
+    elif listed["accounts"] or unreadable:
         show_accounts(session, listed["accounts"])
     else:
         session.say("cli_no_accounts")
+    for one in unreadable:
+        session.complain(one["detail"])
 
 
 @account.command("show", help="cli_help_account_show")
@@ -76,7 +85,8 @@ def show(session: Session, appid: str) -> None:
 @option("--name", help="cli_option_name")
 @option("--base-url", metavar="URL", help="cli_option_base_url")
 @option("--test/--no-test", "is_test", default=None, help="cli_option_test")
-@option("--on-contest", type=MODES, help="cli_option_on_contest")
+@option("--on-contest", type=CONTEST_MODES, help="cli_option_on_contest")
+@callback_options
 @secret_options
 @hub_option
 @click.pass_obj
@@ -89,13 +99,25 @@ def change(
     secret_env: str | None,
     **fields: Any,
 ) -> Exit:
-    """Change an account and try it at once; without any option only the latter."""
+    """Change an account and try it at once; without any option only the latter. Of the callback nothing is tried."""
+    callback = take_callback(session, fields)
     body = _given(fields)
+    tries = bool(body) or asks_secret or bool(secret_file or secret_env) or not callback
+    if callback and not tries:
+        return _tell_callback(session, session.ask("PATCH", callback_path(appid), callback))
     if asks_secret or secret_file or secret_env:
-        secret = read_secret(session, file=secret_file, variable=secret_env, prompt="cli_ask_secret")
+        account = body if "mode" in body or secret_file or secret_env else session.ask("GET", _path(appid))
+        secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(account))
         body["secret"] = secret.reveal()
     changed = session.ask("PATCH", _path(appid), body)
-    return _tell_tried(session, changed, "cli_account_changed" if body else "cli_account_tried")
+    if callback:
+        changed["callback"] = session.ask("PATCH", callback_path(appid), callback)
+    fields = changed.get("changed", body)
+    if "secret" in body and "secret" not in fields:
+        session.say("cli_secret_same", appid=appid)
+    if callback and not session.as_json:
+        tell_callback(session, changed["callback"])
+    return _tell_tried(session, changed, "cli_account_changed" if fields else "cli_account_tried")
 
 
 @account.command("remove", help="cli_help_account_remove")
@@ -114,12 +136,38 @@ def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (cl
         session.say("cli_account_removed", appid=appid)
 
 
+def _ask_appid(session: Session, kind: str | None) -> str:
+    """Return the appid that a person is asked for: of an account of WeCom corpid and name, one by one.
+
+    Raises: MissingParameter: it is no account of WeCom.
+    """
+    if kind != AccountKind.WECOM.value:
+        raise click.MissingParameter(param_type="argument", param_hint="APPID")
+    asked = (session.text("cli_ask_corpid"), session.text("cli_ask_application"))
+    return ":".join(str(click.prompt(one, prompt_suffix=" ", err=True)).strip() for one in asked)
+
+
+def _prompt(account: Mapping[str, Any]) -> str:
+    """Return the text that asks for what this account mints by: one that follows has a key of another hub."""
+    if account.get("mode") == Mode.FOLLOW.value:
+        return "cli_ask_leader_key"
+    return "cli_ask_corpsecret" if account.get("kind") == AccountKind.WECOM.value else "cli_ask_secret"
+
+
 def _path(appid: str) -> str:
     return f"/v1/accounts/{quote(appid, safe='')}"
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _tell_callback(session: Session, shown: dict[str, Any]) -> Exit:
+    if session.as_json:
+        session.show_json(shown)
+    else:
+        tell_callback(session, shown)
+    return Exit.DONE
 
 
 def _tell_tried(session: Session, document: dict[str, Any], code: str) -> Exit:

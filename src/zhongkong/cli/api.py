@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from secrets import token_urlsafe
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import aiohttp
 from starlette.types import ASGIApp, Message
 
+from zhongkong.adapters.courier import HttpCourier
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.grants import Grant, Key, hash_key
 from zhongkong.core.model import Seconds, Secret
@@ -79,7 +81,7 @@ class ApiHere:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": route,
+            "path": unquote(route),
             "raw_path": route.encode(),
             "query_string": query.encode(),
             "root_path": "",
@@ -125,6 +127,8 @@ async def open_here(settings: Settings, lang: Language) -> AsyncIterator[tuple[A
             tail=Tail(seats.store),
             telemetry=seats.telemetry,
             draining=asyncio.Event(),
+            courier=HttpCourier(seats.clock),
+            public_url=settings.public_url,
         )
         yield ApiHere(build_app(parts), text, url_of(settings.host, settings.port), lang), seats
 

@@ -11,18 +11,26 @@ from zhongkong.cli.session import Session, read_secret
 from zhongkong.cli.words import Command, hub_option, option
 from zhongkong.core.model import Kind
 
+kind_option = option(
+    "--kind",
+    type=click.Choice([kind.value for kind in Kind]),
+    default=Kind.ACCESS_TOKEN.value,
+    help="cli_option_credential_kind",
+)
+
 
 @click.command("token", cls=Command, help="cli_help_token")
 @click.argument("appid")
+@kind_option
 @hub_option
 @click.pass_obj
-def token(session: Session, appid: str) -> None:
-    """Print a token: alone on its line, or with all that is known of it."""
-    handed = session.ask("GET", _path(appid))
+def token(session: Session, appid: str, kind: str) -> None:
+    """Print a credential: alone on its line, or with all that is known of it."""
+    handed = session.ask("GET", _path(appid, kind))
     if session.as_json:
         session.show_json(handed)
     else:
-        click.echo(handed[Kind.ACCESS_TOKEN.value])
+        click.echo(handed[kind])
 
 
 @click.command("reject", cls=Command, help="cli_help_reject")
@@ -31,22 +39,23 @@ def token(session: Session, appid: str) -> None:
 @option("--generation", type=click.IntRange(min=1), help="cli_option_generation")
 @option("--force", is_flag=True, default=None, help="cli_option_force")
 @option("--token-file", metavar="PATH", help="cli_option_token_file")
+@kind_option
 @hub_option
 @click.pass_obj
-def reject(session: Session, /, appid: str, token_file: str | None, **naming: Any) -> None:
-    """Report a refused token, and say what became of it; the new one is not shown."""
+def reject(session: Session, /, appid: str, kind: str, token_file: str | None, **naming: Any) -> None:
+    """Report a refused credential, and say what became of it; the new one is not shown."""
     names = {"sha256": "rejected_sha256", "generation": "generation", "force": "force"}
     body = {names[name]: value for name, value in naming.items() if value is not None}
     if not body:
-        refused = read_secret(session, file=token_file, variable=None, prompt="cli_ask_token")
+        refused = read_secret(session, file=token_file, variable=None, prompt="cli_ask_token", name="--token")
         body = {"rejected": refused.reveal()}
-    answered = session.ask("POST", f"{_path(appid)}/reject", body)
+    answered = session.ask("POST", f"{_path(appid, kind)}/reject", body)
     if session.as_json:
-        del answered[Kind.ACCESS_TOKEN.value]
+        del answered[kind]
         session.show_json(answered)
     else:
         session.say(f"cli_rejected_{answered['outcome']}", appid=appid, generation=answered["generation"])
 
 
-def _path(appid: str) -> str:
-    return f"/v1/accounts/{quote(appid, safe='')}/{Kind.ACCESS_TOKEN.value}"
+def _path(appid: str, kind: str) -> str:
+    return f"/v1/accounts/{quote(appid, safe='')}/{kind}"

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 from http import HTTPStatus
 
+from zhongkong.core.retry import PERSON_STATES
 from zhongkong.errors import AccessDenied, AccountUnknown, SettingInvalid, StoreError, StoreUnavailable, ZhongkongError
+from zhongkong.hub.health import WELL, WRONG_SEAL
 
 
 class Exit(IntEnum):
@@ -47,9 +49,11 @@ _OF_STATUS: Mapping[int, Exit] = {
 }
 
 
-def exit_of_problem(status: int, cause: str = "") -> Exit:
+def exit_of_problem(status: int, code: str, cause: str = "") -> Exit:
     """Return the exit code for a problem that the hub's interface told; `cause` is why there is no credential."""
-    return Exit.PERSON if cause == "blocked" else _OF_STATUS.get(status, Exit.FAILED)
+    if code == WRONG_SEAL:
+        return Exit.STORE
+    return Exit.PERSON if cause in PERSON_STATES else _OF_STATUS.get(status, Exit.FAILED)
 
 
 def exit_of_error(error: ZhongkongError) -> Exit:
@@ -71,4 +75,6 @@ def exit_of_error(error: ZhongkongError) -> Exit:
 
 def exit_of_state(state: str) -> Exit:
     """Return the exit code after an account was tried: how its credential is now."""
-    return {"well": Exit.DONE, "blocked": Exit.PERSON}.get(state, Exit.LATER)
+    if state in (WELL, WRONG_SEAL):
+        return Exit.DONE if state == WELL else Exit.STORE
+    return Exit.PERSON if state in PERSON_STATES else Exit.LATER

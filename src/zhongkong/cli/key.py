@@ -14,6 +14,7 @@ from zhongkong.cli.tables import show_keys
 from zhongkong.cli.words import Group, hub_option, option
 from zhongkong.core.grants import Grant
 from zhongkong.errors import SettingInvalid
+from zhongkong.wechat.endpoints import corpid_of
 
 EVERY = "*"
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -33,6 +34,7 @@ def key() -> None:
 @option("--expires-in", metavar="SPAN", help="cli_option_expires_in")
 @option("--from", "networks", multiple=True, metavar="CIDR", help="cli_option_from")
 @option("--rate", type=click.IntRange(min=0), help="cli_option_rate")
+@option("--path", "paths", multiple=True, metavar="PATTERN", help="cli_option_paths")
 @hub_option
 @click.pass_obj
 def create(
@@ -43,6 +45,7 @@ def create(
     expires_in: str | None,
     networks: tuple[str, ...],
     rate: int | None,
+    paths: tuple[str, ...],
 ) -> None:
     """Make a key and show it once, with what to do with it."""
     body: dict[str, Any] = {"name": name, "appids": list(appids)}
@@ -54,6 +57,8 @@ def create(
         body["networks"] = list(networks)
     if rate is not None:
         body["rate"] = rate
+    if paths:
+        body["paths"] = list(paths)
     asyncio.run(_show_new(session, "/v1/keys", body))
 
 
@@ -127,6 +132,25 @@ async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:
     if Grant.READ.value in made["grants"] or Grant.ADMIN.value in made["grants"]:
         session.say("cli_key_try")
         click.echo(how_to_read(url, appid))
+    if Grant.GATEWAY.value in made["grants"] or Grant.ADMIN.value in made["grants"]:
+        corpid = corpid_of(appid)
+        if corpid is None:
+            session.say("cli_key_try_gateway", url=url, appid=appid)
+        else:
+            session.say("cli_key_try_wecom", url=url, corpid=corpid)
+        click.echo(how_to_call(url, appid))
+
+
+def how_to_call(url: str, appid: str) -> str:
+    """Return a curl command that fetches a virtual token, as an SDK does."""
+    corpid = corpid_of(appid)
+    if corpid is not None:
+        return f"""
+  curl "{url}/cgi-bin/gettoken?corpid={corpid}&corpsecret=$ZHONGKONG_KEY"
+"""
+    return f"""
+  curl "{url}/cgi-bin/token?grant_type=client_credential&appid={appid}&secret=$ZHONGKONG_KEY"
+"""
 
 
 def how_to_read(url: str, appid: str, key: str = "") -> str:

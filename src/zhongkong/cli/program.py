@@ -13,6 +13,8 @@ import click
 from zhongkong import __version__
 from zhongkong.cli.account import account
 from zhongkong.cli.api import ApiRefused
+from zhongkong.cli.ca import ca
+from zhongkong.cli.callback import callback
 from zhongkong.cli.credentials import reject, token
 from zhongkong.cli.doctor.command import doctor
 from zhongkong.cli.events import events
@@ -23,7 +25,7 @@ from zhongkong.cli.session import Session, find_language
 from zhongkong.cli.store import db, seal
 from zhongkong.cli.words import Group, Option, explain_usage
 from zhongkong.errors import ZhongkongError
-from zhongkong.hub.logs import describe_bug
+from zhongkong.keeper.upkeep import describe_bug
 from zhongkong.wechat.advice import explain_error
 
 
@@ -64,7 +66,7 @@ def _judge(session: Session, error: Exception) -> tuple[Exit, dict[str, Any]]:
     match error:
         case ApiRefused():
             problem = error.problem
-            return exit_of_problem(problem["status"], problem.get("cause", "")), dict(problem)
+            return exit_of_problem(problem["status"], problem["code"], problem.get("cause", "")), dict(problem)
         case ZhongkongError():
             return exit_of_error(error), {"code": error.code, "detail": explain_error(error, session.lang)}
         case click.ClickException():
@@ -84,5 +86,5 @@ def program() -> None:
     """Be the root."""
 
 
-for command in (demo, serve, sandbox, account, key, token, reject, events, db, seal, doctor):
+for command in (demo, serve, sandbox, account, callback, key, token, reject, events, db, seal, ca, doctor):
     program.add_command(command)

@@ -37,7 +37,10 @@ def _setting_options(*left_out: str) -> Callable[[CommandT], CommandT]:
             if setting.field not in left_out:
                 metavar = setting.unit.upper() or "VALUE"
                 text = f"setting_help_{setting.field}"
-                command = click.option(setting.flag, setting.field, cls=Option, metavar=metavar, help=text)(command)
+                bare = {"is_flag": False, "flag_value": setting.bare} if setting.bare else {}
+                command = click.option(setting.flag, setting.field, cls=Option, metavar=metavar, help=text, **bare)(
+                    command
+                )
         return command
 
     return add
@@ -65,6 +68,8 @@ def _welcome(session: Session, welcome: Welcome) -> None:
         session.show_json({"hub_url": url, "first_key": first_key})
         return
     session.say("cli_serving", url=url, accounts=welcome.accounts, workers=welcome.workers)
+    if welcome.tls is not None:
+        session.say("cli_serving_tls", host=welcome.tls[0], port=welcome.tls[1])
     if welcome.metrics is not None:
         session.say("cli_serving_metrics", url=url_of(*welcome.metrics))
     if welcome.seal_made is not None:

@@ -109,15 +109,20 @@ def find_language(arguments: list[str], environ: Mapping[str, str]) -> Language:
     return choose_language(said, environ.get("ZHONGKONG_LANG"), next(filter(None, map(environ.get, LOCALE)), None))
 
 
-def read_secret(session: Session, *, file: str | None, variable: str | None, prompt: str) -> Secret:
+def read_secret(
+    session: Session, *, file: str | None, variable: str | None, prompt: str, name: str = "--secret"
+) -> Secret:
     """Return a secret from a file, a variable, a person who types it unseen, or stdin. It is never an argument.
 
-    `prompt` is the code of what a person is asked. Raises: SettingInvalid: there is none.
+    `prompt` is the code of what a person is asked, `name` how its options begin. Raises: SettingInvalid: there is
+    none; what was given in place of a file or a variable that exists is not repeated, for it may be the secret.
     """
     if file is not None:
-        text, source = _read_file(file), file
+        text, source = _read_file(file, f"{name}-file"), file
     elif variable is not None:
-        text, source = os.environ.get(variable, ""), variable
+        if variable not in os.environ:
+            raise SettingInvalid("cli_secret_variable_absent", option=f"{name}-env")
+        text, source = os.environ[variable], variable
     elif sys.stdin.isatty():
         text, source = click.prompt(session.text(prompt), hide_input=True, prompt_suffix=" ", err=True), "stdin"
     else:
@@ -127,7 +132,9 @@ def read_secret(session: Session, *, file: str | None, variable: str | None, pro
     return Secret(text.strip())
 
 
-def _read_file(path: str) -> str:
+def _read_file(path: str, option: str) -> str:
+    if path != "-" and not os.path.lexists(path):
+        raise SettingInvalid("cli_secret_file_absent", option=option)
     try:
         with click.open_file(path, encoding="utf-8") as opened:
             return str(opened.read())

@@ -6,18 +6,20 @@ import asyncio
 
 import click
 
-from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite, is_there
+from zhongkong.adapters.certificates import reseal_authority
+from zhongkong.adapters.stores.addresses import FileAddress, parse_address
+from zhongkong.adapters.stores.examining import StoreFacts, examine, is_there
 from zhongkong.cli.exits import Exit
 from zhongkong.cli.session import Session
 from zhongkong.cli.words import Group
 from zhongkong.errors import StoreRefused
-from zhongkong.serving import seat_store, store_path
+from zhongkong.serving import seat_store
 from zhongkong.settings import Settings
 
 
 @click.group(cls=Group, help="cli_help_db")
 def db() -> None:
-    """Hold the commands about the store's file."""
+    """Hold the commands about the store."""
 
 
 @db.command("upgrade", help="cli_help_db_upgrade")
@@ -30,7 +32,7 @@ def upgrade(session: Session) -> None:
     if session.as_json:
         session.show_json({"schema": facts.schema, "known": facts.known})
     else:
-        session.say("cli_db_upgraded", path=store_path(settings.store_url), schema=facts.schema)
+        session.say("cli_db_upgraded", path=parse_address(settings.store_url), schema=facts.schema)
 
 
 @db.command("check", help="cli_help_db_check")
@@ -38,8 +40,8 @@ def upgrade(session: Session) -> None:
 def check(session: Session) -> Exit:
     """Look whether the store is whole and of this program's schema; nothing is changed."""
     settings = session.settings()
-    path = store_path(settings.store_url)
-    if not is_there(path):
+    path = parse_address(settings.store_url)
+    if isinstance(path, FileAddress) and not is_there(path.path):
         raise StoreRefused("store_missing", path=str(path))
     facts = _examine(settings)
     is_good = not facts.faults and facts.schema == facts.known
@@ -51,13 +53,13 @@ def check(session: Session) -> Exit:
         raise StoreRefused("store_not_whole", path=str(path), faults="; ".join(facts.faults))
     if not is_good:
         code = "store_older" if facts.schema < facts.known else "store_newer"
-        raise StoreRefused(code, found=facts.schema, known=facts.known)
+        raise StoreRefused(code, found=facts.schema or "–", known=facts.known, version=facts.program or "?")
     session.say("cli_db_good", path=path, schema=facts.schema)
     return Exit.DONE
 
 
 def _examine(settings: Settings) -> StoreFacts:
-    return examine_sqlite(store_path(settings.store_url), settings.store_prefix)
+    return examine(parse_address(settings.store_url), settings.store_prefix)
 
 
 async def _open(settings: Settings) -> None:
@@ -88,8 +90,9 @@ async def _rotate(settings: Settings) -> int:
         if await store.sealed_by() != seal.check:
             async for _ in store.reseal():  # a rotation was cut short: what it left would be lost by another
                 pass
+        reseal_authority(settings.data_dir, seal)  # the same
         seal.rotate()
-        done = 0
+        resealed = 0
         async for progress in store.reseal():
-            done = progress.done
-        return done
+            resealed = progress.done
+        return resealed + reseal_authority(settings.data_dir, seal)

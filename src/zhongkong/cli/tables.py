@@ -16,7 +16,16 @@ from zhongkong.messages import codes
 
 WIDE = 200
 """Columns where no terminal says how many there are: nothing is cut for a program that reads along."""
-COLOURS = {"well": "green", "blocked": "red", "quota": "red", "contested": "red"}
+COLOURS = {
+    "well": "green",
+    "blocked": "red",
+    "leader_key": "red",
+    "leader_account": "red",
+    "quota": "red",
+    "contested": "red",
+    "token_repeated": "red",
+    "wrong_seal": "red",
+}
 
 
 def open_console(*, err: bool = False) -> Console:

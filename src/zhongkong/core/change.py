@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from zhongkong.core.command import Step
@@ -9,6 +10,7 @@ from zhongkong.core.model import (
     PAST_KEPT,
     Account,
     Instant,
+    Kind,
     Lease,
     Probe,
     Record,
@@ -16,6 +18,9 @@ from zhongkong.core.model import (
     Seconds,
     Slot,
 )
+
+MOVED = "moved"
+"""Why a credential is condemned that was issued elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +38,29 @@ class Change:
         """Bring the record to the account's revision."""
         after = replace(record, retry=Retry(), removed=False)
         if record.revision != self.revision or record.removed:
-            condemned = "moved" if self.moved and record.credential else record.condemned
-            after = replace(
-                after, revision=self.revision, lease=None, refresh_at=now, asks=0, insist=False, condemned=condemned
-            )
+            condemned = MOVED if self.moved and record.credential else record.condemned
+            longest = 0 if self.moved else record.longest
+            after = replace(after, revision=self.revision, lease=None, refresh_at=now, asks=0, insist=False)
+            after = replace(after, condemned=condemned, longest=longest)
         return Step(after, None)
 
 
-def change_account(account: Account, old: Account | None, record: Record) -> tuple[Account, Change]:
-    """Return `account` with its revision, in place of `old`, and the change that its slot's `record` follows by.
+def change_account(account: Account, old: Account | None, records: Iterable[Record]) -> tuple[Account, list[Change]]:
+    """Return `account` with its revision, in place of `old`, and the changes that its slots' `records` follow by.
 
-    The revision goes on from the old account's, or from the tombstone of one that was removed.
+    The revision goes on from the old account's, or from the tombstones of one that was removed.
     """
+    records = kept_of(records)
     if old is None:
-        revision, moved = record.revision + 1, False
+        revision, moved = max(record.revision for record in records) + 1, False
     else:
         revision, moved = old.revision + account.mints_otherwise_than(old), account.lives_elsewhere_than(old)
-    return replace(account, revision=revision), Change(record.slot, revision, moved)
+    return replace(account, revision=revision), [Change(record.slot, revision, moved) for record in records]
+
+
+def kept_of(records: Iterable[Record]) -> list[Record]:
+    """Return those of an account's records that it is kept by: its access_token's, and whichever else was written."""
+    return [record for record in records if record.slot.kind is Kind.ACCESS_TOKEN or record.version]
 
 
 @dataclass(frozen=True, slots=True)

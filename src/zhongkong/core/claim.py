@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from zhongkong.core.command import Step
 from zhongkong.core.freshness import Freshness, is_unanswered, judge_freshness
-from zhongkong.core.issuing import ISSUING, daily_budget, is_in_window, mode_now, overlap_of
+from zhongkong.core.issuing import ISSUING, is_in_window, mode_now, overlap_of
 from zhongkong.core.model import (
     LEASE,
     NEVER,
@@ -19,7 +19,7 @@ from zhongkong.core.model import (
     Slot,
     Trouble,
 )
-from zhongkong.core.retry import Asking, budget_allows, contest_allows, spend
+from zhongkong.core.retry import Asking, budget_allows, budget_of, contest_allows, force_allowed_at, spend
 from zhongkong.core.rounds import hold_end, needs_mint
 from zhongkong.core.strangers import is_contested
 
@@ -116,19 +116,20 @@ class Claim:
         is_due = record.credential is None or now >= record.refresh_at
         return Asking(
             mode=mode,
-            forced=ISSUING[mode].announces_rest and (self.force or (record.insist and not is_in_window(record, now))),
+            forced=ISSUING[mode].can_force and (self.force or (record.insist and not is_in_window(record, now))),
             for_reject=not is_due and (record.suspected or record.condemned == "rejected"),
             for_key=self.force,
         )
 
     def _wait(self, record: Record, asking: Asking, now: Instant) -> tuple[Instant, Trouble | None]:
-        life = record.credential.life if record.credential else record.longest
-        budget = daily_budget(self.account, asking.mode, life)
+        budget = budget_of(record, self.account, asking.mode)
+        too_soon = Trouble("too_soon")
         waits = (
             (record.retry.holds_until(now), record.retry.trouble),
             (budget_allows(record, budget, asking, now), Trouble("budget")),
             (contest_allows(record, asking, now), Trouble("contested")),
-            (self._rhythm(record, asking, now), None),
+            (force_allowed_at(record, asking, now), too_soon if self.force else Trouble("too_early")),
+            (self._rhythm(record, asking, now), too_soon if self.force else None),
         )
         return max(waits, key=lambda wait: wait[0])
 
@@ -140,7 +141,7 @@ class Claim:
         until = NEVER
         if asking.ends:
             until = max(hold_end(record), credential.since + 0.3 * overlap_of(credential.life))
-        if self.in_round:
+        if self.in_round and not ISSUING[asking.mode].is_relayed:
             until = max(until, credential.since + min(60.0, credential.life / 10))
         return until if credential.since <= now else NEVER
 
@@ -164,5 +165,5 @@ class Claim:
 
 def _claimed(record: Record, lease: Lease) -> Claimed:
     attempt = next(attempt for attempt in record.attempts if attempt.fence == lease.fence)
-    forced = attempt.ends and ISSUING[attempt.mode].announces_rest
+    forced = attempt.ends and ISSUING[attempt.mode].can_force
     return Claimed(attempt, forced, lease.until)

@@ -73,9 +73,10 @@ def judge_freshness(record: Record, now: Instant, trust: Instant | None = None) 
     credential = record.credential
     if credential is None or record.condemned or now >= credential.expires_at:
         return Freshness.DEAD
-    if record.suspected or now >= (trust_of(record) if trust is None else trust):
+    is_suspect = record.suspected and ISSUING[credential.mode].has_probe
+    if is_suspect or credential.doubtful or now >= (trust_of(record) if trust is None else trust):
         return Freshness.DOUBTFUL
-    if now >= record.refresh_at:
+    if record.suspected or now >= record.refresh_at:
         return Freshness.DUE
     return Freshness.FRESH
 

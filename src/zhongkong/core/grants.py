@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
@@ -18,6 +19,8 @@ SECRET_LENGTH = 43
 """256 bits in an alphabet of 62."""
 
 _ALPHABET = ascii_letters + digits
+PATH_PATTERN = r"/[A-Za-z0-9_.~*/-]{1,127}"
+"""What a pattern of paths is written with, as a regular expression: `/cgi-bin/message/**`."""
 _KEY = re.compile(r"zk_([A-Za-z0-9]{8})_[A-Za-z0-9_-]{20,52}")
 
 
@@ -48,6 +51,8 @@ class Key:
     rate: int = 0
     """Requests per minute on each replica; 0 for no limit."""
     last_used_at: Instant | None = None
+    paths: tuple[str, ...] = ()
+    """Patterns of the calls it may send through the gateway; empty for all of them."""
 
     def covers(self, appid: str) -> bool:
         """Say whether the key is good for the account."""
@@ -64,12 +69,16 @@ class Key:
         address = ip_address(ip)
         return any(address in network for network in self.networks)
 
+    def allows_path(self, path: str) -> bool:
+        """Say whether a call to the platform's `path` may be sent with it."""
+        return not self.paths or any(_pattern(pattern).fullmatch(path) for pattern in self.paths)
+
     def is_expired(self, now: Instant) -> bool:
         """Say whether its time is over."""
         return self.expires_at is not None and now >= self.expires_at
 
 
-def create_key(
+def create_key(  # noqa: PLR0913 (all that a key holds)
     random: Random,
     now: Instant,
     *,
@@ -79,6 +88,7 @@ def create_key(
     expires_at: Instant | None = None,
     networks: Iterable[IPv4Network | IPv6Network] = (),
     rate: int = 0,
+    paths: Iterable[str] = (),
 ) -> tuple[Key, Secret]:
     """Return a new key, and its text to show once: at most 64 characters, random from the fourth on.
 
@@ -96,6 +106,7 @@ def create_key(
         expires_at=expires_at,
         networks=tuple(networks),
         rate=rate,
+        paths=tuple(paths),
     )
     return key, Secret(text)
 
@@ -109,6 +120,13 @@ def parse_key_id(text: str) -> str | None:
 def hash_key(text: str) -> str:
     """Return what is stored of a key: its sha-256, lower-case hex. A key is random, so it needs no salt."""
     return sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """Return what matches a pattern of paths: `*` is within one part, `**` is any number of parts."""
+    parts = {"**": ".*", "*": "[^/]*"}
+    return re.compile("".join(parts.get(part) or re.escape(part) for part in re.split(r"(\*\*|\*)", pattern)))
 
 
 def _draw(random: Random, length: int) -> str:

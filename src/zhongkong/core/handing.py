@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import inf
 
 from zhongkong.core.freshness import Freshness, promised_until
 from zhongkong.core.issuing import overlap_of
@@ -29,6 +30,8 @@ class Handed:
     """It may have been replaced by a request whose answer nobody saw."""
     stale: bool = False
     """The store was not reached lately; this is what memory knows."""
+    same_for: Seconds = field(default=0.0, compare=False)
+    """How long these whole seconds stay as they are, as far as time alone changes them."""
 
     @property
     def etag(self) -> str:
@@ -50,14 +53,17 @@ def hand_out(
     overlap = overlap_of(credential.life)
     promise = min(credential.left, now) if doubtful else promised_until(record, seen=seen, trust=trust)
     longest = max(1.0, min(REFRESH_IN_LONGEST, overlap / 4) * (1 - 0.1 * spread(record.slot)))
+    left, look = promise - now, min(record.refresh_at, trust - 5.0) - now
+    expires_in, refresh_in = max(0, int(left)), int(max(1.0, min(look, longest)))
     return Handed(
         appid=record.slot.appid,
         kind=record.slot.kind,
         value=credential.value,
         generation=credential.generation,
         expires_at=promise,
-        expires_in=max(0, int(promise - now)),
-        refresh_in=int(max(1.0, min(min(record.refresh_at, trust - 5.0) - now, longest))),
+        expires_in=expires_in,
+        refresh_in=refresh_in,
         doubtful=doubtful,
-        stale=stale,
+        stale=stale or credential.stale,
+        same_for=min(left - expires_in if left > 0 else inf, look - refresh_in if look > 1 else inf),
     )

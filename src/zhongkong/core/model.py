@@ -6,14 +6,16 @@ spans are seconds, unless a name says otherwise; nothing here reads a clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from zlib import crc32
 
 from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.wechat.endpoints import PLATFORM_URL, WECOM_URL
 from zhongkong.wechat.errcodes import ProbeVerdict
 
 Instant: TypeAlias = float
@@ -36,6 +38,16 @@ class Kind(StrEnum):
     """What the platform grants and lets expire."""
 
     ACCESS_TOKEN = "access_token"
+    JSAPI_TICKET = "jsapi_ticket"
+    """What `wx.config` of a page in WeChat is signed with. Source: JS-SDK 使用权限签名算法."""
+    WX_CARD_TICKET = "wx_card_ticket"
+    """What a page's cards are signed with, the documents' `api_ticket`. Source: 卡券签名."""
+    AGENT_CONFIG_TICKET = "agent_config_ticket"
+    """What `wx.agentConfig` of a page in WeCom is signed with. Source: JS-SDK 使用权限签名算法 (企业微信)."""
+
+
+TICKETS = frozenset({Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET, Kind.AGENT_CONFIG_TICKET})
+"""Kinds that are asked for with an access_token, and kept only as long as somebody reads them."""
 
 
 class AccountKind(StrEnum):
@@ -43,6 +55,16 @@ class AccountKind(StrEnum):
 
     OFFICIAL = "official"
     MINIPROGRAM = "miniprogram"
+    WECOM = "wecom"
+    """One application (应用) of a corp in WeCom (企业微信): its appid is `corpid:name`, the name is ours."""
+
+
+KINDS_OF: Mapping[AccountKind, frozenset[Kind]] = {
+    AccountKind.OFFICIAL: frozenset({Kind.ACCESS_TOKEN, Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET}),
+    AccountKind.MINIPROGRAM: frozenset({Kind.ACCESS_TOKEN, Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET}),
+    AccountKind.WECOM: frozenset({Kind.ACCESS_TOKEN, Kind.JSAPI_TICKET, Kind.AGENT_CONFIG_TICKET}),
+}
+"""What there is to ask for; whether an account may have it, the platform says."""
 
 
 class Mode(StrEnum):
@@ -50,6 +72,19 @@ class Mode(StrEnum):
 
     STABLE = "stable"
     CLASSIC = "classic"
+    FOLLOW = "follow"
+    """Another hub is asked in the platform's place, with one of its keys: the account's leader."""
+    WECOM = "wecom"
+    """`gettoken` of WeCom: repeats the same token while it lives. The one mode of its accounts, unless they follow."""
+    TICKET = "ticket"
+    """How tickets are issued, whatever the account's own mode, unless it follows. No account's own mode."""
+    WECOM_TICKET = "wecom_ticket"
+    """The same of WeCom's tickets."""
+
+
+TICKET_MODES = frozenset({Mode.TICKET, Mode.WECOM_TICKET})
+ACCOUNT_MODES = tuple(mode for mode in Mode if mode not in TICKET_MODES)
+"""What an account's mode can be."""
 
 
 class Slot(NamedTuple):
@@ -86,13 +121,16 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One appid with its secret and what was decided for it. `revision` counts the changes that matter to minting."""
+    """One appid with its secret and what was decided for it. `revision` counts the changes that matter to minting.
+
+    An account that follows has its leader's URL for `base_url`, and a key of that hub for `secret`.
+    """
 
     appid: str
     kind: AccountKind
     secret: Secret
     mode: Mode = Mode.STABLE
-    base_url: str = "https://api.weixin.qq.com"
+    base_url: str = PLATFORM_URL
     is_test: bool = False
     on_contest: Mode = Mode.STABLE
     name: str = ""
@@ -106,6 +144,22 @@ class Account:
     def lives_elsewhere_than(self, old: Account) -> bool:
         """Say whether a credential issued for `old` is no credential of this account."""
         return (self.kind, self.base_url) != (old.kind, old.base_url)
+
+    @property
+    def asking_mode(self) -> Mode:
+        """The mode by which the platform, or the leader, is asked without ending any credential."""
+        return Mode.STABLE if self.mode is Mode.CLASSIC else self.mode
+
+
+def home_of(kind: AccountKind) -> str:
+    """Return the base URL of the platform itself for accounts of this kind."""
+    return WECOM_URL if kind is AccountKind.WECOM else PLATFORM_URL
+
+
+def build_account(appid: str, kind: AccountKind, secret: Secret, **given: Any) -> Account:
+    """Return an account with the mode and the base URL that its kind has, where they are not given."""
+    mode = Mode.WECOM if kind is AccountKind.WECOM else Mode.STABLE
+    return Account(appid, kind, secret, **{"mode": mode, "base_url": home_of(kind), **given})
 
 
 class Attempt(NamedTuple):
@@ -146,14 +200,18 @@ class Credential:
     life: int
     """The `expires_in` it was issued with, or for a mode that announces the rest, the longest ever seen (seconds)."""
     fence: str = ""
+    doubtful: bool = False
+    stale: bool = False
+    """How the leader marked it, last time it handed it on."""
 
 
 class Trouble(NamedTuple):
     """Why a slot is not well: what the last refusal or silence was, as the platform told it."""
 
     state: str
-    """`blocked` (a person must act), `quota`, `refused` (passing), `unanswered`, `unreachable`, `too_early`, `budget`,
-    `contested`."""
+    """`blocked` (a person must act), `quota`, `refused` (passing), `unanswered`, `unreachable`, `too_early`,
+    `token_repeated`, `too_soon`, `budget`, `contested`; of a leader `leader_key`, `leader_account` (a person must act),
+    `leader_away`, `leader_unwell`."""
     errcode: int | None = None
     errmsg: str = ""
     rid: str = ""
@@ -194,7 +252,11 @@ class Complaint(NamedTuple):
 
     caller: str
     at: Instant
+    """When he was told so of the latest verdict."""
     times: int
+    """Of how many verdicts he was."""
+    again: bool = False
+    """He had been told so a moment before."""
 
 
 class Spent(NamedTuple):
@@ -234,7 +296,8 @@ class Record:
     condemned: str = ""
     """Why the credential must not be handed out: `rejected`, `probed`, `moved`; empty while it may."""
     suspected: bool = False
-    """Two callers insisted after `still_valid`: replaced unprobed, and doubtful until it is."""
+    """Two callers insisted after `still_valid`: replaced unprobed, and doubtful until it is. Of what has no probe: a
+    caller saw it refused, so it is asked for again, and handed out as before until that is answered."""
     refresh_at: Instant = NEVER
     asks: int = 0
     """How often in this window the same value came back."""
@@ -268,7 +331,27 @@ class Ambiguous:
     why: str
 
 
-Outcome: TypeAlias = Granted | Refused | NotSent | Ambiguous
+@dataclass(frozen=True, slots=True)
+class HandedOn(Granted):
+    """A leader handed on what it has: `expires_in` is its own promise, 0 if it is doubtful."""
+
+    refresh_in: int
+    """When the leader wants to be asked again (seconds)."""
+    generation: int
+    """As the leader counts."""
+    doubtful: bool = False
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A leader has nothing to hand on: its trouble as ours, and how long it says to wait (seconds), if it does."""
+
+    trouble: Trouble
+    retry_after: Seconds | None = None
+
+
+Outcome: TypeAlias = Granted | Refused | NotSent | Ambiguous | Withheld
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from zhongkong.core.callbacks import Callback, Proof, Push, Taken
 from zhongkong.core.command import Applied, Command
 from zhongkong.core.grants import Key
 from zhongkong.core.model import (
     Account,
     Event,
     Instant,
+    Kind,
     Mode,
     Outcome,
     Record,
     Seconds,
+    Secret,
     Slot,
 )
+from zhongkong.core.sinks import Entry, Placed, Seen
 from zhongkong.wechat.errcodes import ProbeVerdict
 
 AnswerT = TypeVar("AnswerT")
@@ -64,6 +69,10 @@ class Changes:
     records: tuple[Record, ...]
     accounts: tuple[Account, ...]
     """All accounts, when the poll asked for everything or one of them changed; else those that changed."""
+    unreadable_records: tuple[Slot, ...] = ()
+    """Slots whose record is among the changes and cannot be unsealed here. Never an absence."""
+    unreadable_accounts: tuple[str, ...] = ()
+    """Appids of accounts of which the same is true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,8 @@ class Store(Protocol):
     """Where slots' records live, shared by all replicas. It decides nothing: `core`'s commands do.
 
     Every method may raise StoreUnavailable (try again; the call may or may not have taken effect) or StoreRefused (a
-    person must act: the message says who). Instants are the store's own clock, one for all replicas.
+    person must act: the message says who). Instants are the store's own clock, one for all replicas. What cannot be
+    unsealed concerns its own account alone: whatever reads or changes that raises WrongSeal, and nothing else does.
     """
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
@@ -89,12 +99,12 @@ class Store(Protocol):
         interleave, whoever sends them, from whichever process. Commands of one batch need not be atomic together. When
         the call returns, records and events are durable: they outlive a kill of this process and of the machine. If
         the caller is cancelled or told StoreUnavailable, each command has been applied wholly or not at all. A slot
-        that was never written has a `Record(slot)`; a command that returns its record unchanged writes nothing.
-        Concurrent calls are grouped into one commit where the engine gains by it.
+        that was never written has a `Record(slot)` of its account's revision; a command that returns its record
+        unchanged writes nothing. Concurrent calls are grouped into one commit where the engine gains by it.
         """
 
     async def load(self, slot: Slot) -> Record:
-        """Return the slot's record as last committed, on whichever replica; `Record(slot)` if there is none."""
+        """Return the slot's record as last committed, on whichever replica; if there is none, as `apply` sees it."""
 
     async def account(self, appid: str) -> Account | None:
         """Return the account as last committed, or None."""
@@ -105,12 +115,16 @@ class Store(Protocol):
     async def changes(self, after: Instant) -> Changes:
         """Return every record and account written at or after `after` (`NEVER`: all of them), and the store's time.
 
-        A write that is committed when this is called and stamped at or after `after` is in the answer.
+        A write that is committed when this is called and stamped at or after `after` is in the answer; of one that
+        cannot be unsealed only the name is.
         """
 
 
 class Accounts(Protocol):
-    """The accounts in the store. Every write changes its slots' records by `core.change` in the same transaction."""
+    """The accounts in the store. Every write changes its slots' records by `core.change` in the same transaction.
+
+    Those are the access_token's, and of the others whichever were ever written.
+    """
 
     async def put_account(self, account: Account) -> Account:
         """Add or replace an account and return it with its revision.
@@ -120,10 +134,10 @@ class Accounts(Protocol):
         """
 
     async def remove_account(self, appid: str) -> bool:
-        """Remove the account and leave tombstones; say whether it was there."""
+        """Remove the account and leave tombstones; say whether it was there. Nothing need be unsealed for that."""
 
     async def accounts(self) -> list[Account]:
-        """Return all accounts, by appid."""
+        """Return all accounts that can be unsealed, by appid; `changes` names the others."""
 
 
 class KeeperStore(Store, Accounts, Protocol):
@@ -131,7 +145,7 @@ class KeeperStore(Store, Accounts, Protocol):
 
 
 class Keys(Protocol):
-    """What business servers authenticate with: only hashes are stored."""
+    """What business servers authenticate with: of keys only hashes are stored."""
 
     async def put_key(self, key: Key) -> None:
         """Add the key or replace the one with its id."""
@@ -144,6 +158,9 @@ class Keys(Protocol):
 
     async def used_keys(self, last_used: dict[str, Instant]) -> None:
         """Note when keys were last used; never moves one back."""
+
+    async def signing_key(self) -> bytes:
+        """Return the 32 bytes that virtual tokens are signed with: made with the store, the same on every replica."""
 
 
 class Events(Protocol):
@@ -159,7 +176,43 @@ class Events(Protocol):
         """Delete at most `limit` events older than `before`; return how many."""
 
 
-class FullStore(KeeperStore, Keys, Events, Protocol):
+class Callbacks(Protocol):
+    """How accounts are pushed to. What is here goes with its account when that is removed."""
+
+    async def put_callback(self, callback: Callback) -> bool:
+        """Add or replace an account's callback; false, and nothing is kept, where there is no such account."""
+
+    async def callback(self, appid: str) -> Callback | None:
+        """Return the callback as last committed, or None. Raises WrongSeal as the account does."""
+
+    async def put_proof(self, proof: Proof) -> bool:
+        """Add or replace the file of that name; false as `put_callback`."""
+
+    async def proof(self, name: str) -> Proof | None:
+        """Return the file of that name, or None."""
+
+    async def proofs(self, appid: str) -> list[Proof]:
+        """Return an account's files, by name."""
+
+
+class Pushes(Protocol):
+    """Which pushes were here before, on whichever replica."""
+
+    async def take_push(self, push: Push, fence: str) -> Taken:
+        """Return what `core.callbacks.judge_push` says of it; if it is FIRST, it is now `fence`'s to answer.
+
+        Atomic: of any number of replicas that take one push at one time, one is told FIRST. A stamp is bound to what
+        it came with the first time.
+        """
+
+    async def answer_push(self, push: Push, fence: str, answer: str) -> bool:
+        """Keep what was answered, under the seal; false, and nothing is kept, where it is no longer the fence's."""
+
+    async def sweep_pushes(self, before: Instant, limit: int = 500) -> int:
+        """Delete at most `limit` pushes and stamps from before `before`; return how many."""
+
+
+class FullStore(KeeperStore, Keys, Events, Callbacks, Pushes, Protocol):
     """What every engine offers: the contract suite in `zhongkong.testing` runs on all of it."""
 
     async def close(self) -> None:
@@ -173,6 +226,9 @@ class Order:
     account: Account
     mode: Mode
     force: bool
+    kind: Kind = Kind.ACCESS_TOKEN
+    parent: Secret | None = None
+    """The access_token to ask with, where it is needed for that."""
 
 
 class Platform(Protocol):
@@ -185,8 +241,123 @@ class Platform(Protocol):
         if not a byte of the request left; whatever is not certain is `Ambiguous`.
         """
 
-    async def probe(self, account: Account, value: str) -> ProbeVerdict:
+    async def probe(
+        self, account: Account, value: str, caller: str = "", kind: Kind = Kind.ACCESS_TOKEN
+    ) -> ProbeVerdict:
         """Say whether the platform takes `value` for this account, by a call that changes nothing.
 
-        `UNKNOWN` for silence, -1, 5xx and what cannot be read.
+        Of a ticket only a leader can say that; the platform is never asked. `caller` is who saw it refused, if somebody
+        did: an account's leader is told, and may then replace it over there, which is `DEAD` here. `UNKNOWN` for
+        silence, -1, 5xx and what cannot be read.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A client's call, to be sent on. The target is a secret: it holds a token."""
+
+    method: str
+    base_url: str
+    target: str = field(repr=False)
+    """Path and query as they go on the wire."""
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    length: int = 0
+    """Of the body, in bytes."""
+    body: bytes | Callable[[], AsyncIterator[bytes]] = field(default=b"", repr=False)
+    """All of it, or what begins to read it from its first byte."""
+
+
+class Answering(Protocol):
+    """The answer to a call, on its way. Reading it raises PlatformUnreachable where it is cut or stands still."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The headers, in their order."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes, once; its sender is slowed down to whoever reads."""
+
+
+class Upstream(Protocol):
+    """Sends clients' calls to the platform."""
+
+    def send(self, call: Call) -> AbstractAsyncContextManager[Answering]:
+        """Send the call at most once and hand out its answer; on leaving, what was not read is given up.
+
+        The platform's hosts stand in for each other where not a byte had left. Redirects are not followed. Raises
+        PlatformUnreachable: no answer came; the call may have been heard all the same where `was_sent` is true.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a program said to a push that it was sent."""
+
+    status: int
+    body: bytes = field(repr=False)
+    refused_step: str = ""
+    """What a hub says in `REFUSED_STEP`, if it was one that refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """No answer came. `why` is safe to show; where `was_sent` is true the program may have got it all the same."""
+
+    why: str
+    was_sent: bool
+
+
+class Courier(Protocol):
+    """Brings pushes to the programs behind the hub."""
+
+    async def bring(self, url: Secret, content_type: str, body: bytes, until: Seconds) -> Delivered | Undelivered:
+        """Post the body to `url`, once, and return what came back before `until` on the boot-time clock.
+
+        Redirects are not followed. Only bugs and cancellation are exceptions.
+        """
+
+    async def look(self, url: Secret, until: Seconds) -> Delivered | Undelivered:
+        """Get `url`, once, as `bring` posts."""
+
+
+class Sink(Protocol):
+    """A place outside where programs look for a credential. It decides nothing about refreshing.
+
+    Any number of hubs may write to one place at once. What is written there is read before, and a later generation is
+    never replaced by an earlier one, except by a caller who insists. Methods may raise SinkUnavailable (nothing gets
+    there now) or SinkRefused (this write does not); whether it took effect is then unknown, and doing it again is safe.
+    They end within some seconds, whatever happens over there. A cancelled call may still take effect.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that people gave it."""
+
+    def takes(self, slot: Slot) -> bool:
+        """Say whether this slot's credential goes there."""
+
+    async def write(self, entry: Entry, *, insist: bool = False) -> Placed:
+        """Have the place hold the entry; with `insist` also where it holds a later generation."""
+
+    async def remove(self, account: Account, kind: Kind, generation: int) -> bool:
+        """Clear the place if it holds what a hub wrote, of `generation` or before; say whether it did."""
+
+    async def close(self) -> None:
+        """Let go of connections and threads, without waiting for who does not answer."""
+
+
+class Visible(Protocol):
+    """A sink that can be looked at without changing anything. Both raise as `Sink.write` does."""
+
+    async def reach(self) -> None:
+        """Return if it can be reached at all."""
+
+    async def look(self, account: Account, kind: Kind) -> Seen:
+        """Return what stands there now."""

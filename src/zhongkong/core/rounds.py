@@ -6,8 +6,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from zhongkong.core.freshness import Freshness, closes_at, is_unanswered, judge_freshness, threats, trust_of
-from zhongkong.core.issuing import overlap_of
+from zhongkong.core.issuing import ISSUING, overlap_of
 from zhongkong.core.model import NEVER, Instant, Record, Seconds
+from zhongkong.core.retry import REPEATED_APART, TOKEN_REPEATED
 from zhongkong.wechat.errcodes import ProbeVerdict
 
 PROBES_APART: Seconds = 5.0
@@ -48,29 +49,44 @@ def probe_due_at(record: Record, now: Instant) -> Instant | None:
     """Return when the current credential is to be probed without anybody asking; None while there is no reason.
 
     In doubt that is every tenth of the overlap; an open attempt is closed by one when it is old enough; a credential
-    that a caller insisted against is looked at once more.
+    that a caller insisted against is looked at once more. Who got no answer asks again as if in doubt.
+    A dead one that the platform goes on handing out is looked at as often as it is asked for: one node may be wrong.
     """
     credential = record.credential
+    if credential is not None and is_repeated(record):
+        return _began_at(record, now) + REPEATED_APART
     if credential is None or record.condemned:
         return None
-    open_threats = threats(record)
-    wanted: list[Instant] = []
+    open_threats, began = threats(record), _began_at(record, now)
+    again = began + overlap_of(credential.life) / 10
+    moments = [closes_at(threat, credential.life) for threat in open_threats]
     if record.probe.again_at is not None:
-        wanted.append(record.probe.again_at)
+        moments.append(record.probe.again_at)
+    wanted = [moment if began < moment else again for moment in moments]
     if open_threats:
-        overlap = overlap_of(credential.life)
-        wanted.extend(closes_at(threat, credential.life) for threat in open_threats)
-        wanted.append(max(trust_of(record), _began_at(record, now) + overlap / 10))
+        wanted.append(max(trust_of(record), again))
     if not wanted:
         return None
-    return max(min(wanted), _began_at(record, now) + PROBES_APART)
+    return max(min(wanted), began + PROBES_APART)
+
+
+def is_repeated(record: Record) -> bool:
+    """Say whether the platform handed out again, a moment ago, what it had proved dead."""
+    trouble = record.retry.trouble
+    return record.condemned in ("rejected", "probed") and trouble is not None and trouble.state == TOKEN_REPEATED
 
 
 def is_vouched(record: Record, now: Instant) -> bool:
-    """Say whether a doubtful credential was found alive so lately that callers need not wait for the next look."""
+    """Say whether a doubtful credential was found alive so lately that callers need not wait for the next look.
+
+    One that its leader doubts is for the leader to look at: here nobody waits. What has no probe is as good as the last
+    answer to who asked for it.
+    """
     credential = record.credential
     if credential is None or record.suspected or record.probe.last is ProbeVerdict.DEAD:
         return False
+    if credential.doubtful or not ISSUING[credential.mode].has_probe:
+        return True
     return now < record.probe.alive_at + max(overlap_of(credential.life) / 10, PROBES_APART)
 
 

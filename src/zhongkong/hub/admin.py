@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, NamedTuple
 
+from zhongkong.core.following import find_unfit
 from zhongkong.core.grants import Key, create_key
-from zhongkong.core.model import Account, Event, Instant, Mode, Record, Seconds, Secret, Slot
+from zhongkong.core.model import (
+    Account,
+    AccountKind,
+    Event,
+    Instant,
+    Mode,
+    Outcome,
+    Seconds,
+    Secret,
+    Slot,
+    Withheld,
+    home_of,
+)
 from zhongkong.core.ports import FullStore, Order, Platform
-from zhongkong.core.rounds import needs_mint
-from zhongkong.errors import AccountRejected, AccountUnknown, RequestRefused, ZhongkongError
+from zhongkong.errors import AccountRejected, AccountUnknown, RequestRefused, WrongSeal, ZhongkongError
 from zhongkong.hub.health import Health, health_of
 from zhongkong.keeper.keeper import PATIENCE, Keeper
 from zhongkong.wechat.advice import build_error
 from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.wechat.errcodes import WRONG_PAIR
 
-WRONG_PAIR = frozenset({40001, 40013, 40125})
-"""The platform does not know this appid with this secret: nothing that time, quota or an allow-list would mend."""
 TRY_AGAIN: Seconds = 5.0
+
+
+class Changed(NamedTuple):
+    """What became of a change."""
+
+    account: Account
+    fields: tuple[str, ...]
+    """What is another than before; one that was given as it had been is not in it."""
 
 
 class Admin:
@@ -41,65 +59,78 @@ class Admin:
     async def add_account(self, account: Account, by: str) -> Account:
         """Try the secret, add the account and return it.
 
-        It is added unless the platform does not know the pair; what else is wrong is told by `settle`, and it is
-        tried again by itself.
-        Raises: RequestRefused: it is there already. AccountRejected: wrong appid or secret; nothing was added.
+        It is added unless the platform does not know the pair, or the hub to follow the key or the account; what else
+        is wrong is told by `settle`, and it is tried again by itself.
+        Raises: RequestRefused: it is there already, a field does not go with its mode, or that hub refuses.
+        AccountRejected: wrong appid or secret. Nothing was added.
         """
+        _refuse_unfit(account)
         if await self._store.account(account.appid) is not None:
             raise RequestRefused("account_exists", appid=account.appid)
-        outcome = await self._platform.mint(Order(account, Mode.STABLE, force=False))
+        outcome = await self._try(account)
+        _refuse_unfollowed(account, outcome)
         if isinstance(outcome, Refused) and outcome.errcode in WRONG_PAIR:
             said = f"{outcome.errcode} {outcome.errmsg}".rstrip()
-            raise AccountRejected(
-                "account_not_added", outcome.errcode, outcome.errmsg, outcome.rid, appid=account.appid, said=said
-            )
+            code = "wecom_not_added" if account.kind is AccountKind.WECOM else "account_not_added"
+            raise AccountRejected(code, outcome.errcode, outcome.errmsg, outcome.rid, appid=account.appid, said=said)
         return await self._put(account, Event("account_added", account.appid, {"by": by, "mode": account.mode.value}))
 
-    async def change_account(self, appid: str, by: str, **changes: Any) -> Account:
-        """Change fields of an account and return it; without any, what waits is tried now.
+    async def change_account(self, appid: str, by: str, **changes: Any) -> Changed:
+        """Change fields of an account and say which are others now; where none is, what waits is tried now.
 
-        A new secret is tried before it replaces the old one, by a call that ends no token.
-        Raises: AccountUnknown. RequestRefused: it is declared in the settings, or the secret could not be tried.
-        PlatformError: the new secret was refused. In each case nothing was changed.
+        A new secret is tried before it replaces the old one, by a call that ends no token; so is whatever decides
+        about following. Who no longer follows asks the platform itself, unless another base URL is named.
+        Raises: AccountUnknown. RequestRefused: it is declared in the settings, a field does not go with its mode, or
+        it could not be tried. PlatformError: the new secret was refused. In each case nothing was changed.
         """
         old = await self._store.account(appid)
         if old is None:
             raise AccountUnknown(appid)
         if changes and old.declared:
             raise RequestRefused("account_declared", appid=appid)
+        if old.mode is Mode.FOLLOW and changes.get("mode", Mode.FOLLOW) is not Mode.FOLLOW:
+            changes = {"base_url": home_of(old.kind), **changes}
         new = replace(old, **changes)
-        if new.secret != old.secret:
+        if changes:
+            _refuse_unfit(new)
+        if new.secret != old.secret or (new.mode is Mode.FOLLOW and new.mints_otherwise_than(old)):
             await self._try_secret(new)
-        if not changes:
-            return await self._put(new, Event("account_tried", appid, {"by": by}))
-        fields = ", ".join(sorted(changes))
-        return await self._put(new, Event("account_changed", appid, {"by": by, "fields": fields}))
+        fields = tuple(sorted(name for name in changes if getattr(new, name) != getattr(old, name)))
+        event = Event("account_changed", appid, {"by": by, "fields": ", ".join(fields)})
+        return Changed(await self._put(new, event if fields else Event("account_tried", appid, {"by": by})), fields)
 
     async def remove_account(self, appid: str, by: str) -> None:
         """Remove an account and its credentials.
 
         Raises: AccountUnknown. RequestRefused: it is declared in the settings.
         """
-        account = await self._store.account(appid)
-        if account is None:
-            raise AccountUnknown(appid)
-        if account.declared:
-            raise RequestRefused("account_declared", appid=appid)
+        with suppress(WrongSeal):  # what cannot be unsealed can still be got rid of
+            account = await self._store.account(appid)
+            if account is None:
+                raise AccountUnknown(appid)
+            if account.declared:
+                raise RequestRefused("account_declared", appid=appid)
         await self._store.remove_account(appid)
         await self._store.tell([Event("account_removed", appid, {"by": by})])
         self._keeper.known.learn(await self._store.load(Slot(appid)))
+        await self._keeper.poll()  # its tickets go too
 
     async def declare(self, accounts: Iterable[Account], by: str) -> None:
-        """Have exactly these accounts declared: add and change what differs; a former one stays, no longer declared."""
+        """Have exactly these accounts declared: add and change what differs; a former one stays, no longer declared.
+
+        One that cannot be unsealed stays as it is: its health tells of it, and it keeps the others from nothing.
+        """
         stored = {account.appid: account for account in await self._store.accounts()}
         declared = {account.appid: replace(account, declared=True) for account in accounts}
         for appid, account in declared.items():
             old = stored.get(appid)
             if old is None or replace(account, revision=old.revision) != old:
-                await self._put(account, Event("account_declared", appid, {"by": by}))
+                with suppress(WrongSeal):
+                    await self._put(account, Event("account_declared", appid, {"by": by}))
         for appid in stored.keys() - declared.keys():
             if stored[appid].declared:
-                await self._store.put_account(replace(stored[appid], declared=False))
+                with suppress(WrongSeal):
+                    await self._store.put_account(replace(stored[appid], declared=False))
 
     async def settle(self, slot: Slot, patience: Seconds = PATIENCE) -> Health:
         """Return how the slot is once it was tried after a change, or when `patience` is over."""
@@ -107,22 +138,24 @@ class Admin:
         await self._keeper.poll()
         with suppress(ZhongkongError):
             await self._keeper.credential(slot, patience)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                while self._is_under_way(known.record(slot)):
-                    self._keeper.plan_round()  # where no rounds run, as on the command line, this one does
-                    await known.changed(slot)
+        await self._keeper.renew(slot, patience)  # a token that is still good hides that the change was not tried
         return health_of(known, slot)
 
-    def _is_under_way(self, record: Record | None) -> bool:
-        return record is not None and record.retry.trouble is None and needs_mint(record, self._keeper.known.now())
+    async def _try(self, account: Account) -> Outcome:
+        """Ask in a way that ends no token."""
+        return await self._platform.mint(Order(account, account.asking_mode, force=False))
 
     async def _try_secret(self, account: Account) -> None:
-        outcome = await self._platform.mint(Order(account, Mode.STABLE, force=False))
+        outcome = await self._try(account)
+        _refuse_unfollowed(account, outcome)
         if isinstance(outcome, Refused):
             raise build_error(account.appid, outcome)
-        if not isinstance(outcome, Granted):
-            raise RequestRefused("secret_not_tried", appid=account.appid, why=outcome.why, retry_after=TRY_AGAIN)
+        if isinstance(outcome, Granted) or (isinstance(outcome, Withheld) and outcome.trouble.errcode is not None):
+            return  # also if all that the leader has is the platform's word: the key was good enough to be told
+        why = outcome.trouble.errmsg if isinstance(outcome, Withheld) else outcome.why
+        if account.mode is Mode.FOLLOW:
+            raise RequestRefused("leader_not_tried", appid=account.appid, why=why, retry_after=TRY_AGAIN)
+        raise RequestRefused("secret_not_tried", appid=account.appid, why=why, retry_after=TRY_AGAIN)
 
     async def _put(self, account: Account, event: Event) -> Account:
         kept = await self._store.put_account(account)
@@ -135,7 +168,7 @@ class Admin:
 
     async def create_key(self, by: str, **holds: Any) -> tuple[Key, Secret]:
         """Make a key and return it with its text, which is nowhere else."""
-        key, text = create_key(self._random, self._keeper.known.now(), **holds)
+        key, text = create_key(self._random, self._keeper.known.told_now(), **holds)
         await self._store.put_key(key)
         await self._store.tell([Event("key_created", "", {"by": by, "key": key.id, "name": key.name})])
         return key, text
@@ -146,7 +179,7 @@ class Admin:
         Raises: RequestRefused: there is no such key.
         """
         old = await self._find_key(key_id)
-        now = self._keeper.known.now()
+        now = self._keeper.known.told_now()
         key, text = create_key(
             self._random,
             now,
@@ -156,6 +189,7 @@ class Admin:
             expires_at=old.expires_at,
             networks=old.networks,
             rate=old.rate,
+            paths=old.paths,
         )
         await self._store.put_key(key)
         await self._store.put_key(replace(old, expires_at=_earlier(old.expires_at, now + overlap)))
@@ -178,6 +212,26 @@ class Admin:
             if key.id == key_id:
                 return key
         raise RequestRefused("key_not_found", key=key_id)
+
+
+def _refuse_unfit(account: Account) -> None:
+    field = find_unfit(account)
+    if field:
+        is_key_wanted = field == "secret" and account.mode is Mode.FOLLOW
+        wanted = {
+            "appid": "corpid:name" if account.kind is AccountKind.WECOM else "wx…",
+            "mode": "wecom | follow" if account.kind is AccountKind.WECOM else "stable | classic | follow",
+            "base_url": "https://hub.internal:8600",
+            "on_contest": '"stable" | "classic"',
+            "secret": "AppSecret",
+        }
+        raise RequestRefused("request_invalid", field=field, wanted="zk_…" if is_key_wanted else wanted[field])
+
+
+def _refuse_unfollowed(account: Account, outcome: Outcome) -> None:
+    """Refuse an account whose hub to follow does not take the key, or does not keep the account."""
+    if isinstance(outcome, Withheld) and outcome.trouble.state in ("leader_key", "leader_account"):
+        raise RequestRefused("leader_refused", appid=account.appid, said=outcome.trouble.errmsg)
 
 
 def _earlier(one: Instant | None, other: Instant) -> Instant:

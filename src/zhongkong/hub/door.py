@@ -44,12 +44,26 @@ class Door:
         Raises: AccessDenied. StoreUnavailable.
         """
         client, headers = request.client, request.headers
-        address = find_address(client.host if client else "", headers.getlist("x-forwarded-for"), self._trusted)
-        key = self._keyring.identify(headers.get("authorization", ""), address)
-        caller = Caller(key, address)
+        peer, forwarded = client.host if client else "", headers.getlist("x-forwarded-for")
+        caller = self.recognise(peer, forwarded, headers.get("authorization", ""))
+        self.count(caller)
         request.scope[CALLER] = caller
         self.judge(caller, grant, appid)
         return caller
+
+    def recognise(self, peer: str, forwarded: Sequence[str], authorization: str) -> Caller:
+        """Return who calls, as `find_address` and `Keyring.identify` say; nothing is counted yet.
+
+        Raises: AccessDenied. StoreUnavailable.
+        """
+        return Caller(self._keyring.identify(authorization), find_address(peer, forwarded, self._trusted))
+
+    def count(self, caller: Caller) -> None:
+        """Let the caller's request in, as `Keyring.admit` says.
+
+        Raises: AccessDenied: then it is not counted.
+        """
+        self._keyring.admit(caller.key, caller.address)
 
     def judge(self, caller: Caller, grant: Grant | None = None, appid: str | None = None) -> None:
         """Let the caller pass if his key has the grant and covers the account; "" for a matter of all accounts.
@@ -73,10 +87,17 @@ def find_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]
     `peer` is the other end of the connection, `forwarded` the X-Forwarded-For headers. Each proxy adds whom it saw at
     the right; so from the right the first that is no trusted proxy is the client. What is further left he wrote.
     """
-    hops = [hop for header in forwarded for hop in header.split(",")]
-    address = _parse(peer)
-    while hops and address is not None and any(address in network for network in trusted):
-        address = _parse(hops.pop())
+    if not forwarded:
+        return _written(peer)
+    hops, hop = [hop for header in forwarded for hop in header.split(",")], peer
+    while hops and (address := _parse(hop)) is not None and any(address in network for network in trusted):
+        hop = hops.pop()
+    return _written(hop)
+
+
+@lru_cache(maxsize=4096)
+def _written(text: str) -> str:
+    address = _parse(text)
     return str(address) if address is not None else ""
 
 

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 from zhongkong.core.freshness import Freshness
 from zhongkong.core.model import Instant, Record, Slot, Trouble
+from zhongkong.core.retry import PERSON_STATES, TOKEN_REPEATED
 from zhongkong.core.strangers import is_contested
 from zhongkong.keeper.knowledge import Knowledge
 
 WELL = "well"
 STARTING = "starting"
 """Nothing was minted yet, and nothing went wrong."""
+RESTING = "resting"
+"""A ticket that nobody reads here, and so nobody keeps."""
 REFRESHING = "refreshing"
 """Its credential ended, and the next one is on its way."""
 DOUBTFUL = "doubtful"
 CONTESTED = "contested"
-WANTS_A_PERSON = frozenset({"blocked", "quota", CONTESTED})
+WRONG_SEAL = "wrong_seal"
+"""The store holds of it what cannot be unsealed; memory may still have something to hand out."""
+WANTS_A_PERSON = PERSON_STATES | frozenset({"quota", CONTESTED, WRONG_SEAL, TOKEN_REPEATED})
 """States that are an alert: nobody waits them out."""
 
 
@@ -26,7 +31,7 @@ class Health:
 
     slot: Slot
     state: str
-    """`well`, `starting`, `refreshing`, `doubtful`, `contested`, or the state of its trouble."""
+    """`well`, `starting`, `resting`, `refreshing`, `doubtful`, `contested`, `wrong_seal`, or that of its trouble."""
     serving: bool
     """There is something to hand out."""
     trouble: Trouble | None = None
@@ -51,9 +56,15 @@ def judge_health(record: Record, freshness: Freshness, now: Instant) -> Health:
 def health_of(known: Knowledge, slot: Slot) -> Health:
     """Return how the slot is, as far as this replica knows."""
     record = known.record(slot) or Record(slot)
-    return judge_health(record, known.freshness(record), known.now())
+    freshness = known.freshness(record)
+    if known.is_unreadable(slot):
+        return Health(slot, WRONG_SEAL, freshness is not Freshness.DEAD)
+    if freshness is Freshness.DEAD and not known.is_wanted(slot):
+        return Health(slot, RESTING, serving=False)
+    return judge_health(record, freshness, known.now())
 
 
 def health_of_all(known: Knowledge) -> list[Health]:
     """Return how all slots are that this replica knows, those of removed accounts aside."""
-    return [health_of(known, slot) for slot in known.slots() if known.account(slot.appid) is not None]
+    slots = [slot for slot in known.slots() if known.account(slot.appid) is not None]
+    return [health_of(known, slot) for slot in dict.fromkeys((*slots, *known.unreadable()))]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from hmac import compare_digest
 from math import ceil
 
-from zhongkong.core.grants import Key, hash_key, parse_key_id
+from zhongkong.core.grants import Key, hash_key
 from zhongkong.core.model import Instant, Seconds
 from zhongkong.core.ports import Clock, Keys
 from zhongkong.errors import AccessDenied, StoreError, StoreUnavailable
@@ -17,8 +16,6 @@ REFRESH_EVERY: Seconds = 1.0
 """With the time that a reading takes: a revoked key is dead within 2 s."""
 NOTE_EVERY: Seconds = 30.0
 """Last uses are written to the store this often, all keys at once."""
-NOBODY = hash_key("")
-"""What the hash of a key that nobody has is compared with: an unknown id takes as long as a wrong secret."""
 
 
 @dataclass(slots=True)
@@ -41,7 +38,8 @@ class _Bucket:
 class Keyring:
     """The keys as the store said lately, their rates on this replica, and when each was last used.
 
-    `now` is the store's time. Empty until `refresh` was answered; `run` keeps it up to date until cancelled.
+    `now` is the store's time, or raises StoreUnavailable where that is not known. Empty until `refresh` was answered;
+    `run` keeps it up to date until cancelled.
     """
 
     def __init__(self, store: Keys, clock: Clock, now: Callable[[], Instant]) -> None:
@@ -49,6 +47,8 @@ class Keyring:
         self._clock = clock
         self._now = now
         self._keys: Mapping[str, Key] | None = None
+        """By sha-256. How long a look-up takes tells nothing of a key: nobody can choose what his guess hashes to."""
+        self._keys_by_id: Mapping[str, Key] = {}
         self._buckets: dict[str, _Bucket] = {}
         self._used: dict[str, Instant] = {}
         self._noted_at: Seconds = clock.boot()
@@ -69,8 +69,10 @@ class Keyring:
 
         Raises: StoreError.
         """
-        self._keys = {key.id: key for key in await self._store.keys()}
-        for key_id in self._buckets.keys() - self._keys.keys():
+        keys = await self._store.keys()
+        self._keys = {key.sha256: key for key in keys}
+        self._keys_by_id = {key.id: key for key in keys}
+        for key_id in self._buckets.keys() - {key.id for key in keys}:
             del self._buckets[key_id]
 
     async def note_uses(self) -> None:
@@ -88,15 +90,42 @@ class Keyring:
             self._used = used | self._used
             raise
 
-    def identify(self, authorization: str, address: str) -> Key:
-        """Return the key in an Authorization header, and count the request against its rate.
+    def identify(self, authorization: str) -> Key:
+        """Return the key in an Authorization header; whether it may enter, `admit` says.
+
+        Raises: AccessDenied: `key_missing`, `key_unknown`. StoreUnavailable: the keys could not be read yet.
+        """
+        key = self.find(_bearer(authorization))
+        if key is None:
+            raise AccessDenied("key_unknown")
+        return key
+
+    def find(self, text: str) -> Key | None:
+        """Return the key of this text, or None.
+
+        Raises: StoreUnavailable: the keys could not be read yet.
+        """
+        if self._keys is None:
+            raise StoreUnavailable("store_unavailable", retry_after=REFRESH_EVERY)
+        return self._keys.get(hash_key(text))
+
+    def find_by_id(self, key_id: str) -> Key | None:
+        """Return the key of this id, or None; raises as `find`."""
+        if self._keys is None:
+            raise StoreUnavailable("store_unavailable", retry_after=REFRESH_EVERY)
+        return self._keys_by_id.get(key_id)
+
+    def keys(self) -> Collection[Key]:
+        """Return all keys, as the store said lately."""
+        return self._keys_by_id.values()
+
+    def admit(self, key: Key, address: str) -> None:
+        """Let a request in that showed `key`, and count it against the key's rate; who is refused is not counted.
 
         `address` is the client's, or empty where nobody knows it.
 
-        Raises: AccessDenied: `key_missing`, `key_unknown`, `key_expired`, `key_not_from_here`, `key_too_often`.
-        StoreUnavailable: the keys could not be read yet.
+        Raises: AccessDenied: `key_expired`, `key_not_from_here`, `key_too_often`. StoreUnavailable: as `now`.
         """
-        key = self._find(_bearer(authorization))
         now = self._now()
         if key.is_expired(now):
             raise AccessDenied("key_expired")
@@ -105,23 +134,12 @@ class Keyring:
         if key.rate:
             self._limit(key)
         self._used[key.id] = now
-        return key
 
     def holds(self, key: Key) -> bool:
         """Say whether the key is still good as it is: for answers that take long."""
-        held = (self._keys or {}).get(key.id)
+        held = (self._keys or {}).get(key.sha256)
         is_same = held is not None and replace(held, last_used_at=key.last_used_at) == key
         return is_same and not key.is_expired(self._now())
-
-    def _find(self, text: str) -> Key:
-        if self._keys is None:
-            raise StoreUnavailable("store_unavailable", retry_after=REFRESH_EVERY)
-        key_id = parse_key_id(text)
-        key = self._keys.get(key_id) if key_id else None
-        is_it = compare_digest(hash_key(text), key.sha256 if key else NOBODY)
-        if key is None or not is_it:
-            raise AccessDenied("key_unknown")
-        return key
 
     def _limit(self, key: Key) -> None:
         now = self._clock.boot()

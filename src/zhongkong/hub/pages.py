@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from zhongkong import __version__
 from zhongkong.hub.api.openapi import build_openapi
 from zhongkong.hub.api.replies import STATUS_OF_CODE, language_of, reply
+from zhongkong.version import __version__
 
 SECURITY = {
     "Content-Security-Policy": (
@@ -60,7 +60,7 @@ class Pages:
 
     async def home(self, request: Request) -> Response:
         """Answer with the page that says it runs and what to do next."""
-        return self._page(request, "home", hub=f"{request.url.scheme}://{request.url.netloc}")
+        return self._page(request, "home", hub=f"{request.base_url.scheme}://{request.base_url.netloc}")
 
     async def docs(self, request: Request) -> Response:
         """Answer with the description, to read."""

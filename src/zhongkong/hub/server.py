@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -26,7 +29,71 @@ HEAD_WITHIN: Seconds = 20.0
 DRAIN_WITHIN = 15
 """Seconds that requests under way get at the end: a patient read and a mint's deadline fit in."""
 
+FAREWELL: Seconds = 3.0
+"""What a client gets at the end to answer TLS's goodbye: one whose connection rests in a pool does not even see it."""
+
+WRITE_MOST = 65_536
+"""Bytes that are gathered; what is more leaves at once, so that backpressure is felt."""
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _Gathering(asyncio.Transport):
+    """A transport that sends in one piece what was written in one turn of the loop.
+
+    uvicorn writes head and body of an answer apart, and an event loop that sends each at once makes two system calls
+    and two packets of them, and wakes the reader twice. Has what uvicorn's protocol asks of a transport.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # uvicorn writes nothing else
+        """Have the data sent when this turn of the loop is over."""
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > WRITE_MOST:
+            self._send()
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self._send()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return self._size + self._transport.get_write_buffer_size()
+
+    def is_closing(self) -> bool:
+        """Say whether nothing can be sent any more."""
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Receive nothing for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Receive again."""
+        self._transport.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 (asyncio's own)
+        """Return what is known of the connection."""
+        return self._transport.get_extra_info(name, default)
+
+    def _send(self) -> None:
+        held, self._held, self._size = self._held, [], 0
+        if held and not self._transport.is_closing():
+            self._transport.write(b"".join(held))
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -34,10 +101,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first head."""
+        transport = _Gathering(transport, self.loop)
         super().connection_made(transport)
         self._head = 0
         self._heads = 0
         self._in_body = False
+        self._ending = False
         self._late: asyncio.TimerHandle | None = self.loop.call_later(HEAD_WITHIN, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -71,6 +140,28 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self._late is None:
             self._late = self.loop.call_later(HEAD_WITHIN, self.transport.close)
 
+    def shutdown(self) -> None:
+        """End the connection if it is quiet, else behind the answer that is under way."""
+        self._ending = True
+        super().shutdown()
+        self._part()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or part."""
+        super().on_response_complete()
+        self._part()
+
+    def _part(self) -> None:
+        if self._ending and self.scheme == "https" and self.transport.is_closing():
+            self.loop.call_later(FAREWELL, self._leave)
+
+    def _leave(self) -> None:
+        """Wait no longer for the client's goodbye, unless it still takes what was sent."""
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(FAREWELL, self._leave)
+        else:
+            self.transport.abort()
+
     def _in_time(self) -> None:
         if self._late is not None:
             self._late.cancel()
@@ -88,12 +179,24 @@ class _Server(uvicorn.Server):
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
+    It says TCP by name, unlike one of `socket.create_server`: else asyncio leaves Nagle on, and answers wait 40 ms.
     Raises: SettingInvalid: the port is taken or forbidden, or the host is none of this machine's.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
     except OSError as error:
+        raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs share the port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
         raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
     listening.setblocking(False)  # noqa: FBT003 (the socket module's own signature)
     listening.set_inheritable(True)
@@ -112,8 +215,12 @@ def address_of(listening: socket.socket) -> tuple[str, int]:
     return host, port
 
 
-async def serve_http(app: ASGIApp, listening: Sequence[socket.socket], stop: asyncio.Event) -> None:
+async def serve_http(
+    app: ASGIApp, listening: Sequence[socket.socket], stop: asyncio.Event, tls: ssl.SSLContext | None = None
+) -> None:
     """Serve `app` until `stop` is set; then accept nothing more, finish what is under way, and return.
+
+    With `tls` it is spoken on these sockets, and nothing else.
 
     The application is told of `stop` by whoever set it, so that long answers end; what then still takes longer than
     `DRAIN_WITHIN` seconds is cut.
@@ -131,6 +238,7 @@ async def serve_http(app: ASGIApp, listening: Sequence[socket.socket], stop: asy
             limit_concurrency=CONNECTIONS_MOST,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=DRAIN_WITHIN,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
     )
     serving = asyncio.ensure_future(server.serve(list(listening)))

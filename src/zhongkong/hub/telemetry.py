@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import cache
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -12,12 +13,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.following import READ_PATH, REJECT_PATH
 from zhongkong.core.model import Account, Event, Instant, Record, Seconds, Slot
 from zhongkong.core.ports import Changes, Clock, KeeperStore
 from zhongkong.errors import StoreError
-from zhongkong.hub.health import WANTS_A_PERSON, health_of_all
+from zhongkong.hub.health import RESTING, WANTS_A_PERSON, health_of, health_of_all
 from zhongkong.keeper.knowledge import Knowledge
-from zhongkong.wechat.endpoints import PROBE, STABLE_TOKEN, TOKEN
+from zhongkong.wechat.endpoints import PROBE, STABLE_TOKEN, TICKET, TOKEN
 
 ValueT = TypeVar("ValueT")
 
@@ -25,7 +27,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """Where workers on one machine share their counts; `hub.workers` sets it before they are begun."""
 
-_MODES = {TOKEN.path: "classic", STABLE_TOKEN.path: "stable"}
+_MODES = {TOKEN.path: "classic", STABLE_TOKEN.path: "stable", TICKET.path: "ticket", READ_PATH: "follow"}
+_PROBES = (PROBE.path, REJECT_PATH)
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _SLOW = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -49,10 +52,17 @@ class Telemetry:
             "zhongkong_store_seconds", "Calls to the store.", ["call", "outcome"], buckets=_QUICK, registry=registry
         )
         self._requests = Counter("zhongkong_http_requests", "Requests served.", ["status"], registry=registry)
+        self._reads_of = cache(self._reads.labels)
+        self._requests_of = cache(lambda digit: self._requests.labels(f"{digit}xx"))
+        self._gateway = Counter(
+            "zhongkong_gateway_calls", "Calls through the gateway.", ["appid", "key", "outcome"], registry=registry
+        )
+        self._gateway_of = cache(self._gateway.labels)
+        self._sinks = Counter("zhongkong_sink_writes", "Writes to sinks.", ["sink", "outcome"], registry=registry)
 
     def read(self, outcome: str) -> None:
         """Count a read: fresh, not_modified, doubtful, stale, unavailable (no credential) or failed."""
-        self._reads.labels(outcome).inc()
+        self._reads_of(outcome).inc()
 
     def rejected(self, outcome: str) -> None:
         """Count a reject: refreshed, already_newer, still_valid or unavailable."""
@@ -60,19 +70,27 @@ class Telemetry:
 
     def served(self, status: int) -> None:
         """Count a request, by the first digit of its status."""
-        self._requests.labels(f"{status // 100}xx").inc()
+        self._requests_of(status // 100).inc()
 
     def platform_called(self, path: str, outcome: str, seconds: Seconds) -> None:
         """Count a call to the platform: what `AiohttpPlatform` tells its observer."""
         self._platform.labels(path).observe(seconds)
-        if path == PROBE.path:
+        if path in _PROBES:
             self._probes.labels(outcome).inc()
         elif path in _MODES:
             self._mints.labels(_MODES[path], outcome).inc()
 
+    def gateway_called(self, appid: str, key_id: str, outcome: str) -> None:
+        """Count a call through the gateway: token, passed, healed, refused (by us) or failed."""
+        self._gateway_of(appid, key_id, outcome).inc()
+
     def store_called(self, call: str, outcome: str, seconds: Seconds) -> None:
         """Count a call to the store: what `TimedStore` tells."""
         self._store.labels(call, outcome).observe(seconds)
+
+    def sink_written(self, sink: str, outcome: str) -> None:
+        """Count a write to a sink: written, kept, older, removed or failed."""
+        self._sinks.labels(sink, outcome).inc()
 
     def exposition(self, gauges: Collector) -> bytes:
         """Return all of it, and what `gauges` measures now, in Prometheus' text format."""
@@ -110,7 +128,7 @@ class Gauges(Collector):
         now = self._known.now()
         for slot, record in self._records():
             generation.add_metric(list(slot), record.generation)
-            if record.credential is not None:
+            if record.credential is not None and health_of(self._known, slot).state != RESTING:
                 life.add_metric(list(slot), max(0.0, record.credential.expires_at - now))
         yield life
         yield generation

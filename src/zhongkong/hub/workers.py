@@ -7,7 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
@@ -26,6 +26,10 @@ PAUSES: tuple[Seconds, ...] = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 YOUNG: Seconds = 10.0
 END_WITHIN: Seconds = 40.0
 """What workers get to drain, before they are killed."""
+MEMORY = "/dev/shm"  # noqa: S108 (a directory of our own is made in it, by an unguessable name)
+"""Where Linux keeps files in memory: no other program's log fills it."""
+MEASURES_ROOM = 1 << 20
+"""Bytes that one worker's counts may take, several times over."""
 
 
 @dataclass(slots=True)
@@ -53,9 +57,10 @@ class Supervisor:
         self._context = get_context("spawn")
         self._ending = False
 
-    def run(self) -> int:
-        """Return the exit code: 0, or a worker's `CANNOT_START`."""
-        with _shared_measures(), _waking_on_signals(self._end) as wake:
+    def run(self, announce: Callable[[], None]) -> int:
+        """Return the exit code: 0, or a worker's `CANNOT_START`. A signal after `announce` means an orderly end."""
+        with _shared_measures(len(self._places)), _waking_on_signals(self._end) as wake:
+            announce()
             while not self._ending:
                 self._begin_due()
                 connection.wait([*self._sentinels(), wake], self._until_next())
@@ -151,12 +156,29 @@ def _empty(reading: int) -> None:
 
 
 @contextmanager
-def _shared_measures() -> Iterator[None]:
-    """Give the workers a directory in which their counts are summed, whichever of them is asked."""
-    directory = tempfile.mkdtemp(prefix="zhongkong-measures-")
+def _shared_measures(count: int) -> Iterator[None]:
+    """Give the workers a directory in which their counts are summed, whichever of them is asked.
+
+    They map its files into their memory: on a full disk a count would be their death. Where there is no room each
+    counts for itself.
+    """
+    directory = make_measures(count * MEASURES_ROOM)
+    if directory is None:
+        yield
+        return
     os.environ[MULTIPROCESS_DIR] = directory
     try:
         yield
     finally:
         del os.environ[MULTIPROCESS_DIR]
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def make_measures(room: int, memory: str = MEMORY) -> str | None:
+    """Make a directory where `room` bytes are free and return it: in memory, else among the temporary files."""
+    for parent in (memory, None):
+        with suppress(OSError):
+            where = parent or tempfile.gettempdir()
+            if shutil.disk_usage(where).free >= room:
+                return tempfile.mkdtemp(prefix="zhongkong-measures-", dir=where)
+    return None

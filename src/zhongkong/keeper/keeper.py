@@ -7,20 +7,22 @@ import heapq
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from random import Random, SystemRandom
+from typing import Any, NamedTuple
 
 from zhongkong.core.command import Applied
 from zhongkong.core.freshness import Freshness
 from zhongkong.core.handing import Handed
 from zhongkong.core.issuing import ISSUING, mode_now
 from zhongkong.core.model import (
+    KINDS_OF,
     NEVER,
     Event,
     Instant,
     Record,
     Seconds,
     Slot,
-    Trouble,
     hash_value,
 )
 from zhongkong.core.ports import Clock, KeeperStore, Platform
@@ -32,8 +34,27 @@ from zhongkong.core.reject import (
     RejectAnswer,
     StillValid,
 )
-from zhongkong.core.rounds import PROBES_APART, Action, Plan, is_vouched, needs_mint, next_ping_at, plan
-from zhongkong.errors import AccountUnknown, StoreError, StoreUnavailable, ZhongkongError
+from zhongkong.core.retry import unjudged
+from zhongkong.core.rounds import (
+    LOOK_AGAIN,
+    PROBES_APART,
+    Action,
+    Plan,
+    is_vouched,
+    needs_mint,
+    next_ping_at,
+    plan,
+    probe_due_at,
+)
+from zhongkong.errors import (
+    AccountUnknown,
+    CredentialUnavailable,
+    RequestRefused,
+    StoreError,
+    StoreUnavailable,
+    WrongSeal,
+    ZhongkongError,
+)
 from zhongkong.keeper.knowledge import REREAD, Knowledge
 from zhongkong.keeper.refresh import Refresher, unavailable
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -43,6 +64,7 @@ PATIENCE: Seconds = 5.0
 POLL_DEADLINE: Seconds = 5.0
 POSTPONED_LONGEST: Seconds = 60.0
 """What an error says of its wait was true when it was said: a change that came with it must not be slept over."""
+SETTLE_PATIENCE: Seconds = 0.5
 COMPARE_EVERY: Seconds = 60.0
 """What memory holds is compared in full with the store this often."""
 
@@ -69,6 +91,13 @@ class _Done:
 
     record: Record | None
     error: ZhongkongError | None = None
+
+
+class _Put(NamedTuple):
+    """What the store answered to a reject, and what the probe proved if it was for us to send."""
+
+    told: Applied[RejectAnswer]
+    verdict: ProbeVerdict = ProbeVerdict.UNKNOWN
 
 
 class Keeper:
@@ -100,24 +129,31 @@ class Keeper:
             platform,
             clock,
             self.known,
+            self.credential,
             make_fence=lambda: f"{self._random.getrandbits(128):032x}",
             roll=self._random.random,
         )
         self._attending: dict[Slot, asyncio.Task[_Done]] = {}
-        self._probes: set[asyncio.Task[ProbeVerdict]] = set()
+        self._putting: set[asyncio.Task[_Put]] = set()
         self._begun_in_round: set[Slot] = set()
         self._looks: list[tuple[Instant, Slot]] = []
         self._look_at: dict[Slot, Instant] = {}
+        self._settling: asyncio.Task[None] | None = None
         self._compared_at: Seconds = NEVER
         self._poll_at: Seconds = NEVER
+        self._first_poll: asyncio.Task[bool] | None = None
 
     # --- for callers
 
     def peek(self, slot: Slot) -> Handed | None:
         """Return the credential if it can be handed out this instant, else None. What is due the rounds renew."""
+        handed = self.known.handed(slot)
+        if handed is not None:
+            return handed
         record = self.known.record(slot)
         if record is None or self.known.is_blind:
             return None
+        self._note_read(slot)
         freshness = self.known.freshness(record)
         if freshness is Freshness.DEAD:
             return None
@@ -164,16 +200,25 @@ class Keeper:
         Raises: AccountUnknown. CredentialUnavailable. StoreUnavailable: a reject is decided on the store's record.
         """
         await self._known_record(slot)
-        digest = hash_value(value) if value else sha256
-        applied = await self._complain(Reject(slot, caller, digest, generation))
-        record = applied.record
+        reject = Reject(slot, caller, hash_value(value) if value else sha256, generation)
+        rejected = await self._answer(reject, patience)
+        if rejected.outcome is not RejectOutcome.STILL_VALID and _names(reject, rejected.handed):
+            raise unavailable(slot, None, 1.0)  # of what we were issued while it was away the store knows only now
+        return rejected
+
+    async def _answer(self, reject: Reject, patience: Seconds) -> Rejected:
+        applied, verdict = await self._put(reject)
+        slot, record = reject.slot, applied.record
         match applied.answer:
             case AlreadyNewer() if self.known.freshness(record) is not Freshness.DEAD:
                 return Rejected(RejectOutcome.ALREADY_NEWER, self._hand_out(slot, None))
             case StillValid():
                 return self._still_valid(slot, record)
-            case ProbeNow(began_at):
-                return await self._judge(slot, record, await self._probe_for(record, began_at, caller), patience)
+            case ProbeNow():
+                return await self._judge(slot, record, verdict, patience)
+            case ProbeRecent() if record.credential and record.probe.began_at < record.credential.since:
+                await asyncio.sleep(record.probe.began_at + PROBES_APART - applied.now)  # nobody asked of this one yet
+                return await self._answer(reject, patience)
             case ProbeRecent():
                 return await self._judge(slot, record, await self._refresher.recent_verdict(record), patience)
         return await self._replaced(slot, record, patience)
@@ -181,7 +226,8 @@ class Keeper:
     async def force(self, slot: Slot, patience: Seconds = PATIENCE) -> Rejected:
         """Replace the credential although nobody refused it; for people, and keys that may.
 
-        Raises: as `credential`; CredentialUnavailable when the platform or the budget allows no more for now.
+        Raises: as `credential`; CredentialUnavailable when rhythm, platform or budget allow no other for now: of the
+        code `force_refused` where the present one goes on being handed out.
         """
         record = await self._known_record(slot)
         until = asyncio.get_running_loop().time() + patience
@@ -191,13 +237,28 @@ class Keeper:
         task = self._begin(slot, record.generation, force=True)
         await asyncio.wait([task], timeout=max(0.0, until - asyncio.get_running_loop().time()))
         if not task.done():
+            if self.known.is_cut_off_from(slot):
+                raise StoreUnavailable("store_unavailable", retry_after=1.0)
             raise unavailable(slot, None, 1.0)
         result = task.result()
         after = self.known.record(slot) or record
         if result.error is not None and after.generation == record.generation:
-            raise result.error
+            raise self._force_refused(slot, result.error)
         outcome = RejectOutcome.REFRESHED if after.generation > record.generation else RejectOutcome.STILL_VALID
         return Rejected(outcome, self._hand_out(slot, None))
+
+    async def renew(self, slot: Slot, patience: Seconds = PATIENCE) -> None:
+        """Have what the slot needs done now and not in the next round; return when it was, or may not be done yet."""
+        record = self.known.record(slot)
+        if record is not None and needs_mint(record, self.known.now()):
+            await self._attend(slot, record.generation, patience)
+
+    def _force_refused(self, slot: Slot, error: ZhongkongError) -> ZhongkongError:
+        """Return the error that does not say that there is nothing, where there is."""
+        if not isinstance(error, CredentialUnavailable) or self.peek(slot) is None:
+            return error
+        told: dict[str, Any] = error.values
+        return CredentialUnavailable(**told, retry_after=error.retry_after or 1.0, code="force_refused")
 
     async def changed(self, slot: Slot, handed: Handed, patience: Seconds) -> Handed:
         """Return the credential when it is another one than `handed`, or less of it holds, or `patience` is over."""
@@ -212,17 +273,26 @@ class Keeper:
 
     async def _known_record(self, slot: Slot) -> Record:
         """Return the record as known; an account that we never saw is looked up in the store."""
-        if self.known.is_blind and not await self.poll():
+        if self.known.is_blind and not await self._poll_first():
             raise StoreUnavailable("store_unavailable", retry_after=1.0)
         record = self.known.record(slot)
         if record is None or record.removed:
-            self.known.learn(await self._store.load(slot))
+            loaded = await self._store.load(slot)
             account = await self._store.account(slot.appid)
             if account is None:
-                raise AccountUnknown(appid=slot.appid)
+                raise AccountUnknown(appid=slot.appid)  # and nothing learned: what is known the rounds look after
+            if slot.kind not in KINDS_OF[account.kind]:
+                raise RequestRefused("kind_unfit", appid=slot.appid, kind=slot.kind, account_kind=account.kind)
+            self.known.learn(loaded)
             self.known.learn_account(account)
             record = self.known.record(slot) or Record(slot)
+            self._note_read(slot)
         return record
+
+    def _note_read(self, slot: Slot) -> None:
+        """Take down that it is read; what was not for a while the rounds look after again."""
+        if self.known.note_read(slot):
+            self._look_now(slot)
 
     def _hand_out(self, slot: Slot, error: ZhongkongError | None) -> Handed:
         """Return what there is now, or raise why there is nothing."""
@@ -232,24 +302,31 @@ class Keeper:
             return self.known.hand_out(record, freshness)
         if error is not None:
             raise error
+        if self.known.is_unreadable(slot):
+            raise WrongSeal("wrong_seal", appid=slot.appid)
+        if record.retry.trouble is None and self._must_wait_for_store(record):
+            raise StoreUnavailable("store_unavailable", retry_after=1.0)
         wait = max(1.0, record.retry.next_try_at - self.known.now())
         raise unavailable(slot, record.retry.trouble, wait)
 
     # --- reject
 
-    async def _complain(self, reject: Reject) -> Applied[RejectAnswer]:
-        (applied,) = await self._store.apply([reject])
-        self.known.learn(applied.record)
-        return applied
+    async def _put(self, reject: Reject) -> _Put:
+        """Tell the store of a reject, and probe if that is what it answers."""
+        putting = asyncio.create_task(self._tell_and_probe(reject))
+        self._putting.add(putting)  # it goes on when the caller hangs up: others wait for its verdict
+        putting.add_done_callback(self._putting.discard)
+        return await asyncio.shield(putting)
 
-    async def _probe_for(self, record: Record, began_at: Instant, caller: str) -> ProbeVerdict:
-        account = self.known.account(record.slot.appid)
+    async def _tell_and_probe(self, reject: Reject) -> _Put:
+        told = await self._refresher.tell(reject)
+        if not isinstance(told.answer, ProbeNow):
+            return _Put(told)
+        account = self.known.account(reject.slot.appid)
         if account is None:
-            raise AccountUnknown(appid=record.slot.appid)
-        probe = asyncio.create_task(self._refresher.end_probe(record, account, began_at, "rejected", caller))
-        self._probes.add(probe)  # it goes on when the caller does not: others wait for its verdict
-        probe.add_done_callback(self._probes.discard)
-        return await asyncio.shield(probe)
+            raise AccountUnknown(appid=reject.slot.appid)
+        began_at, caller = told.answer.began_at, reject.caller
+        return _Put(told, await self._refresher.end_probe(told.record, account, began_at, "rejected", caller))
 
     async def _judge(self, slot: Slot, record: Record, verdict: ProbeVerdict, patience: Seconds) -> Rejected:
         if (self.known.record(slot) or record).generation > record.generation:
@@ -258,7 +335,7 @@ class Keeper:
             return self._still_valid(slot, record)
         if verdict is ProbeVerdict.DEAD:
             return await self._replaced(slot, record, patience)
-        raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
+        raise unavailable(slot, unjudged(record), PROBES_APART)
 
     def _still_valid(self, slot: Slot, record: Record) -> Rejected:
         """The credential in `record` was found alive; another one may have taken its place since."""
@@ -319,7 +396,8 @@ class Keeper:
             else:
                 record = await self._refresher.refresh(slot, beyond, in_round=in_round, force=force)
         except ZhongkongError as error:
-            self._postpone(slot, error.retry_after or 1.0)
+            if in_round:  # what a caller wanted in vain is no reason to look later
+                self._postpone(slot, error.retry_after or 1.0)
             return _Done(None, error)
         else:
             return _Done(record)
@@ -338,6 +416,8 @@ class Keeper:
     def _plan(self, record: Record) -> Plan:
         """Plan as the record tells; without the store nothing is minted that ends the former, only doubt is probed."""
         now = self.known.now()
+        if not self.known.is_wanted(record.slot):
+            return Plan(Action.REST, now + LOOK_AGAIN)
         if not self._must_wait_for_store(record):
             return plan(record, now)
         is_doubtful = self.known.freshness(record) is Freshness.DOUBTFUL
@@ -346,9 +426,9 @@ class Keeper:
 
     def _must_wait_for_store(self, record: Record) -> bool:
         account = self.known.account(record.slot.appid)
-        if not self.known.is_stale or account is None:
+        if not self.known.is_cut_off_from(record.slot) or account is None:
             return False
-        return ISSUING[mode_now(account, record, self.known.now())].ends_former
+        return record.insist or ISSUING[mode_now(account, record, self.known.now())].ends_former
 
     @property
     def attending(self) -> int:
@@ -356,10 +436,19 @@ class Keeper:
         return len(self._attending)
 
     async def drain(self, patience: Seconds) -> None:
-        """Wait for what is under way, so that what the platform answers it is saved. For the end, after `run`."""
-        if self._attending:
-            await asyncio.wait(self._attending.values(), timeout=patience)
-        with suppress(StoreUnavailable):
+        """Wait for what is under way, so that what the platform answers it is saved. For the end, after `run`.
+
+        What takes longer than `patience` is given up: its attempt stays open, as after a crash.
+        """
+        under_way = [*self._attending.values(), *self._putting]
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=patience)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._settling is not None:
+            await asyncio.wait([self._settling], timeout=patience)
+        if self._refresher.must_settle:
             await self._refresher.settle()
 
     # --- rounds
@@ -392,16 +481,34 @@ class Keeper:
         restamps = self.known.learn_changes(changes, asked_at, self._clock.boot())
         self._refresher.owe(restamps)
         with suppress(StoreError):
-            if restamps:
-                await self._store.tell([Event("store_clock_stepped", "", {"seconds": round(restamps[0].by, 1)})])
-            await self._refresher.settle()
+            if self.known.stepped:
+                await self._store.tell([Event("store_clock_stepped", "", {"seconds": round(self.known.stepped, 1)})])
+        await self._settle()
         return True
+
+    async def _poll_first(self) -> bool:
+        """Poll for callers who have nothing to go by yet: one poll for all of them, no more often than rounds do."""
+        if self._first_poll is None or (self._first_poll.done() and self._clock.boot() >= self._poll_at):
+            self._poll_at = self._clock.boot() + self._poll_seconds
+            self._first_poll = asyncio.create_task(self.poll())
+        await asyncio.wait([self._first_poll])
+        return not self.known.is_blind
+
+    async def _settle(self) -> None:
+        """Tell the store what it is owed; one that takes its time to refuse must not keep us from polling."""
+        if self._settling is None and self._refresher.must_settle:
+            self._settling = asyncio.create_task(self._refresher.settle())
+        if self._settling is not None:
+            await asyncio.wait([self._settling], timeout=SETTLE_PATIENCE)
+            self._settling = None if self._settling.done() else self._settling
 
     async def _write_back(self) -> bool:
         """Another store answered: tell it what we remember, then take it for ours. Nothing is minted until then."""
         accounts, records = self.known.remembered()
         try:
-            known_there = {account.appid for account in await self._store.accounts()}
+            there = await self._store.changes(NEVER)
+            records = [one for one in records if one.slot not in there.unreadable_records]
+            known_there = {*there.unreadable_accounts, *(account.appid for account in there.accounts)}
             for account in accounts:
                 if account.appid not in known_there:
                     await self._store.put_account(account)
@@ -442,14 +549,20 @@ class Keeper:
             heapq.heappush(self._looks, (at, slot))
 
     def _postpone(self, slot: Slot, seconds: Seconds) -> None:
-        """Look again no sooner, unless the record changes: the claim knows of waits that a plan does not."""
+        """Look again no sooner, but for a change or a probe: the claim knows of waits that a plan does not."""
+        now, record = self.known.now(), self.known.planned(slot)
+        probe_at = probe_due_at(record, now) if record is not None else None
         self._look_at.pop(slot, None)
-        self._look(slot, self.known.now() + min(max(1.0, seconds), POSTPONED_LONGEST))
+        self._look(slot, now + max(1.0, min(seconds, POSTPONED_LONGEST, inf if probe_at is None else probe_at - now)))
 
     def _next_tick(self) -> Seconds:
         """Sleep until the next poll, or until something is due before it."""
         wait = self._looks[0][0] - self.known.now() if self._looks else self._poll_seconds
         return max(0.02, min(self._poll_at - self._clock.boot(), wait))
+
+
+def _names(reject: Reject, handed: Handed) -> bool:
+    return reject.sha256 == hash_value(handed.value) if reject.sha256 else reject.generation == handed.generation
 
 
 def _is_news(before: Handed, now: Handed) -> bool:

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from zhongkong.core.change import Restamp, WriteBack
+from zhongkong.core.change import MOVED, Change, Restamp, WriteBack
 from zhongkong.core.command import AnswerT, Applied, Command, run
 from zhongkong.core.freshness import Freshness, judge_freshness, trust_of, trust_seen
 from zhongkong.core.handing import Handed, hand_out
-from zhongkong.core.model import NEVER, Account, Instant, Record, Seconds, Slot
+from zhongkong.core.model import NEVER, TICKETS, Account, Instant, Record, Seconds, Slot
 from zhongkong.core.ports import Changes, Clock
+from zhongkong.errors import StoreUnavailable
 
 REREAD: Seconds = 10.0
 """How far back every poll reads again: commits become visible later than they are stamped."""
@@ -24,6 +25,15 @@ DRIFT = 1e-4
 """How much faster the store's clock may run than ours, at worst."""
 STEP: Seconds = 2.0
 """A store's clock that moves by more against ours has stepped."""
+ROUNDING: Seconds = 1e-5
+"""By how much sums of instants may be wrong, and more."""
+WRITE_AGAIN: Seconds = 10.0
+"""A store that can be read and not written is asked this often whether it can be written again."""
+WRITES_APART: Seconds = 60.0
+"""Two writes that failed at a greater distance, and two polls, say nothing of the time between them."""
+KEPT_UNREAD: Seconds = 86_400.0
+"""A ticket that nobody read for so long is asked for no more."""
+_NOTHING: tuple[None, Seconds] = (None, NEVER)
 
 
 class Knowledge:
@@ -31,18 +41,31 @@ class Knowledge:
 
     def __init__(self, clock: Clock, stale_after: Seconds) -> None:
         self._clock = clock
-        self._stale_after = stale_after
+        self.stale_after = stale_after
+        """How long after the last answered poll the store counts as reached."""
         self._offset: Seconds = 0.0
         self._error: Seconds = 0.0
         """By how much the offset may be wrong: half the round trip it was measured on."""
         self._last_contact: Seconds = NEVER
+        self._unwritten_since: Seconds | None = None
+        """When the first write failed of those that failed since the last one that did not."""
+        self._write_failed_at: Seconds = NEVER
         self._records: dict[Slot, Record] = {}
         self._unsaved: dict[Slot, Record] = {}
         self._accounts: dict[str, Account] = {}
-        self._watchers: defaultdict[Slot, list[asyncio.Future[None]]] = defaultdict(list)
+        self._handed: dict[Slot, tuple[Handed, Seconds]] = {}
+        """What was handed out last, and until when on our boot-time clock it stays, unless something is learned."""
+        self._read_at: dict[Slot, Seconds] = {}
+        """When tickets were read here last, on our boot-time clock, give or take a poll."""
+        self._watchers: defaultdict[Slot, dict[asyncio.Future[None], None]] = defaultdict(dict)
         self._on_change: list[Callable[[Slot], None]] = []
+        self._unreadable: dict[Slot, Instant] = {}
+        """Slots whose record cannot be unsealed here, and the store's time of the last poll at which it could."""
+        self._unreadable_accounts: set[str] = set()
         self.seen: Instant = NEVER
         """The store's time of the last answered poll."""
+        self.stepped: Seconds = 0.0
+        """By how much the store's clock had stepped at that poll, against ours; negative if it stepped back."""
         self._incarnation = ""
 
     # --- time
@@ -51,10 +74,46 @@ class Knowledge:
         """Return the store's time, reckoned on our own boot-time clock."""
         return self._clock.boot() + self._offset
 
+    def told_now(self) -> Instant:
+        """Return the store's time, for whoever would take any other for the truth.
+
+        Raises: StoreUnavailable: the store never told it.
+        """
+        if self.is_blind:
+            raise StoreUnavailable("store_unavailable", retry_after=1.0)
+        return self.now()
+
     @property
     def is_stale(self) -> bool:
         """Say whether the store was not reached lately."""
-        return self._clock.boot() - self._last_contact > self._stale_after
+        return self._clock.boot() > self.stale_at
+
+    @property
+    def stale_at(self) -> Seconds:
+        """Return from when, on our boot-time clock, the store counts as away unless it answers before."""
+        return self._last_contact + self.stale_after
+
+    @property
+    def is_unwritable(self) -> bool:
+        """Say whether writes have been failing for a while, be it that the store can be read."""
+        return self._unwritten_since is not None and self._write_failed_at - self._unwritten_since > self.stale_after
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Say whether the store was not reached lately, or nothing can be kept there: then memory has to do."""
+        return self.is_stale or self.is_unwritable
+
+    def is_cut_off_from(self, slot: Slot) -> bool:
+        """Say whether memory has to do for this slot: also if the store answers, but with what we cannot unseal."""
+        return self.is_cut_off or slot in self._unreadable
+
+    def is_unreadable(self, slot: Slot) -> bool:
+        """Say whether the store holds something of the slot that cannot be unsealed here, be it the account."""
+        return slot in self._unreadable or slot.appid in self._unreadable_accounts
+
+    def unreadable(self) -> list[Slot]:
+        """Return the slots of which that is true."""
+        return sorted({*self._unreadable, *map(Slot, self._unreadable_accounts)})
 
     @property
     def is_blind(self) -> bool:
@@ -72,8 +131,12 @@ class Knowledge:
         return self._unsaved.get(slot) or self._records.get(slot)
 
     def planned(self, slot: Slot) -> Record | None:
-        """Return the record that a round goes by: the store's own, unless the store is away."""
-        return self.record(slot) if self.is_stale else self._records.get(slot)
+        """Return the record that a round goes by: the store's own, unless we are cut off from it."""
+        return self.record(slot) if self.is_cut_off_from(slot) else self._records.get(slot)
+
+    def accounts(self) -> Iterator[Account]:
+        """Return all known accounts."""
+        return iter(self._accounts.values())
 
     def account(self, appid: str) -> Account | None:
         """Return the account, if it is known and not removed."""
@@ -81,13 +144,41 @@ class Knowledge:
 
     def freshness(self, record: Record) -> Freshness:
         """Say whether the record's credential may be handed out now, as far as we can know."""
-        return judge_freshness(record, self.now(), trust_seen(record, self.seen))
+        return judge_freshness(record, self.now(), trust_seen(record, self._seen_of(record)))
+
+    def _seen_of(self, record: Record) -> Instant:
+        """Return the store's time of the last answered poll that could have told of a change of this record."""
+        return self._unreadable.get(record.slot, self.seen)
 
     def hand_out(self, record: Record, freshness: Freshness) -> Handed:
         """Return what a caller gets now."""
-        trust = trust_seen(record, self.seen) if self.is_stale else trust_of(record)
-        late = self.now() + self._error + DRIFT * (self._clock.boot() - self._last_contact)
-        return hand_out(record, freshness, late, seen=self.seen, trust=trust, stale=self.is_stale)
+        slot, seen = record.slot, self._seen_of(record)
+        boot, is_stale = self._clock.boot(), self.is_stale or slot in self._unreadable
+        trust = trust_seen(record, seen) if is_stale else trust_of(record)
+        late = boot + self._offset + self._error + DRIFT * (boot - self._last_contact)
+        handed = hand_out(record, freshness, late, seen=seen, trust=trust, stale=self.is_cut_off_from(slot))
+        if not handed.doubtful and record is self.record(slot):
+            ends = [handed.same_for / (1 + DRIFT), trust_seen(record, seen) - boot - self._offset]
+            if not is_stale:
+                ends.append(self._last_contact + self.stale_after - boot)
+            self._handed[slot] = handed, boot + min(ends) - ROUNDING
+        return handed
+
+    def handed(self, slot: Slot) -> Handed | None:
+        """Return what was handed out of the slot a moment ago, if it is what a caller gets now, to the second."""
+        handed, until = self._handed.get(slot, _NOTHING)
+        return handed if self._clock.boot() < until else None
+
+    def note_read(self, slot: Slot) -> bool:
+        """Take down that somebody reads the slot, and say whether it had not been wanted."""
+        was_wanted = self.is_wanted(slot)
+        if slot.kind in TICKETS:
+            self._read_at[slot] = self._clock.boot()
+        return not was_wanted
+
+    def is_wanted(self, slot: Slot) -> bool:
+        """Say whether to keep the slot fresh: a ticket is, for as long as somebody reads it here now and then."""
+        return slot.kind not in TICKETS or self._clock.boot() - self._read_at.get(slot, NEVER) < KEPT_UNREAD
 
     # --- learning
 
@@ -96,40 +187,92 @@ class Knowledge:
 
         `asked_at` and `answered_at` are on our boot-time clock.
         """
-        stepped_back = self._reckon(changes.now, asked_at, answered_at)
-        restamps = (
-            [Restamp(slot, one.version, stepped_back) for slot, one in self._records.items()] if stepped_back else []
-        )
+        self._handed.clear()
+        self.stepped = self._reckon(changes.now, asked_at, answered_at)
+        restamps = self._restamp(-self.stepped) if self.stepped < 0 else []
         self._last_contact = asked_at
+        self._note_unreadable(changes)
         self.seen = changes.now
         self._incarnation = changes.incarnation
         for account in changes.accounts:
             self._accounts[account.appid] = account
         for record in changes.records:
             self.learn(record)
-        self._drop_unsaved()
+        if not self.is_cut_off:
+            self._drop_unsaved()
         return restamps
+
+    def _restamp(self, by: Seconds) -> list[Restamp]:
+        """Move all that is known back; return what to tell the store, which perhaps cannot be told for long."""
+        restamps = [Restamp(slot, one.version, by) for slot, one in self._records.items()]
+        for records in (self._records, self._unsaved):
+            for slot, one in records.items():
+                records[slot] = Restamp(slot, one.version, by).apply(one, self.now()).record
+        for slot in {**self._records, **self._unsaved}:
+            self._told(slot)
+        return restamps
+
+    def _note_unreadable(self, changes: Changes) -> None:
+        """Take down what cannot be unsealed, until it is read again; an account also until it is gone."""
+        for record in changes.records:
+            self._unreadable.pop(record.slot, None)
+            if record.removed:
+                self._unreadable_accounts.discard(record.slot.appid)
+        self._unreadable_accounts.difference_update(account.appid for account in changes.accounts)
+        self._unreadable_accounts.update(changes.unreadable_accounts)
+        for slot in changes.unreadable_records:
+            if slot not in self._unreadable:
+                self._unreadable[slot] = self.seen
+                self._told(slot)
 
     def _reckon(self, store_now: Instant, asked_at: Seconds, answered_at: Seconds) -> Seconds:
         offset = store_now - (asked_at + answered_at) / 2
-        back = self._offset - offset if self._last_contact != NEVER else 0.0
+        moved = offset - self._offset if self._last_contact != NEVER else 0.0
         error = (answered_at - asked_at) / 2
-        is_step = back > STEP + self._error + error
+        is_step = abs(moved) > STEP + self._error + error
         self._offset, self._error = offset, error
-        return back if is_step else 0.0
+        return moved if is_step else 0.0
 
-    def learn(self, record: Record) -> None:
-        """Take in a record read from the store; an older one than ours changes nothing."""
+    def write_failed(self) -> None:
+        """Take down that a write came to nothing, or that nobody said what came of it."""
+        self._handed.clear()
+        now, before = self._clock.boot(), self._write_failed_at
+        self._write_failed_at = now
+        if self._unwritten_since is None or now - before > max(WRITES_APART, self.stale_after):
+            self._unwritten_since = now
+
+    def wrote(self) -> None:
+        """Take down that a write was done."""
+        if self._unwritten_since is not None:
+            self._handed.clear()
+            self._unwritten_since = None
+
+    @property
+    def unwritten_for(self) -> Seconds:
+        """Return for how long writes have been failing; 0 while they do not."""
+        return self._clock.boot() - self._unwritten_since if self._unwritten_since is not None else 0.0
+
+    @property
+    def must_write_again(self) -> bool:
+        """Say whether it is time to look if a store that could not be written can be."""
+        return self.is_unwritable and self._clock.boot() - self._write_failed_at >= WRITE_AGAIN
+
+    def learn(self, record: Record) -> bool:
+        """Take in a record read from the store and say whether it was news; an older one than ours changes nothing."""
         known = self._records.get(record.slot)
         if known is not None and known.version >= record.version:
-            return
+            return False
         self._records[record.slot] = record
         unsaved = self._unsaved.get(record.slot)
-        if unsaved is not None and unsaved.generation <= record.generation:
+        if unsaved is not None and (unsaved.generation <= record.generation or record.removed):
             del self._unsaved[record.slot]
+        elif unsaved is not None and unsaved.revision < record.revision:
+            change = Change(record.slot, record.revision, moved=record.condemned == MOVED)
+            self._unsaved[record.slot] = change.apply(unsaved, self.now()).record
         if record.removed:
             self._accounts.pop(record.slot.appid, None)
         self._told(record.slot)
+        return True
 
     def is_estranged(self, changes: Changes) -> bool:
         """Say whether another store answered than the one we know: it was lost and made anew, or replaced."""
@@ -144,6 +287,9 @@ class Knowledge:
         self._incarnation = ""
         self._records.clear()
         self._accounts.clear()
+        self._unreadable.clear()
+        self._unreadable_accounts.clear()
+        self._handed.clear()
 
     def learn_account(self, account: Account) -> None:
         """Take in an account that was read on its own."""
@@ -179,6 +325,8 @@ class Knowledge:
         """The store is back: what it knows stands, but for a newer credential that it is still to be told."""
         for slot, mine in list(self._unsaved.items()):
             kept = self._records.get(slot)
+            if slot in self._unreadable:
+                continue
             if kept is None or kept.generation >= mine.generation or trust_of(mine) <= self.now():
                 self.forget_unsaved(slot)
             else:
@@ -194,14 +342,14 @@ class Knowledge:
         """Return when the slot's record changes the next time."""
         waiter = asyncio.get_running_loop().create_future()
         watchers = self._watchers[slot]
-        watchers.append(waiter)
+        watchers[waiter] = None  # a set that keeps its order, so that a run can be replayed
         try:
             await waiter
         finally:
-            if waiter in watchers:
-                watchers.remove(waiter)
+            watchers.pop(waiter, None)
 
     def _told(self, slot: Slot) -> None:
+        self._handed.pop(slot, None)
         for tell in self._on_change:
             tell(slot)
         for waiter in self._watchers.pop(slot, ()):

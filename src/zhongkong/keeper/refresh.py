@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from zhongkong.core.change import Restamp
 from zhongkong.core.claim import (
@@ -21,23 +21,35 @@ from zhongkong.core.claim import (
 )
 from zhongkong.core.command import AnswerT, Applied, Command
 from zhongkong.core.freshness import is_unanswered
+from zhongkong.core.handing import Handed
 from zhongkong.core.issuing import ISSUING, mode_now
+from zhongkong.core.lineage import parent_of, proves_parent_dead, was_refused_with_parent
 from zhongkong.core.model import (
     DEADLINE,
     Account,
     Ambiguous,
     Attempt,
+    Event,
     Outcome,
     Record,
     Seconds,
+    Secret,
     Slot,
     Trouble,
+    hash_value,
 )
 from zhongkong.core.ports import Clock, Order, Platform, Store
 from zhongkong.core.reject import BeginProbe, EndProbe, ProbeNow
-from zhongkong.core.rounds import PROBES_APART
+from zhongkong.core.rounds import PROBES_APART, next_ping_at
 from zhongkong.core.save import GiveBack, LeaseLost, Save, SaveAnswer, Saved
-from zhongkong.errors import AccountUnknown, CredentialUnavailable, StoreError
+from zhongkong.errors import (
+    AccountUnknown,
+    CredentialUnavailable,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    WrongSeal,
+)
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.wechat.errcodes import ProbeVerdict
 
@@ -54,10 +66,15 @@ class _Lease(NamedTuple):
     account: Account
     until: Seconds
     is_pretended: bool
+    parent: Handed | None
+    """What to ask with, where that is another credential."""
 
 
 class Refresher:
-    """Refreshes slots. It joins nobody and plans nothing: the keeper sees to it that one runs per slot."""
+    """Refreshes slots. It joins nobody and plans nothing: the keeper sees to it that one runs per slot.
+
+    What a slot's parent has, the keeper obtains for it like for any caller.
+    """
 
     def __init__(
         self,
@@ -65,6 +82,7 @@ class Refresher:
         platform: Platform,
         clock: Clock,
         knowledge: Knowledge,
+        obtain: Callable[[Slot], Awaitable[Handed]],
         *,
         make_fence: Callable[[], str],
         roll: Callable[[], float],
@@ -73,6 +91,7 @@ class Refresher:
         self._platform = platform
         self._clock = clock
         self._known = knowledge
+        self._obtain = obtain
         self._make_fence = make_fence
         self._roll = roll
         self._silent: set[str] = set()
@@ -81,6 +100,8 @@ class Refresher:
         """What the store could not be told yet: leases that were not used, answers that came while it was away."""
         self._unsure: dict[Slot, str] = {}
         """Fences of claims that the store did not acknowledge: the next claim for the slot is made under the same."""
+        self._looking: dict[Slot, asyncio.Task[ProbeVerdict]] = {}
+        """Who looks for the verdict of a probe that somebody else sent."""
 
     # --- refresh
 
@@ -90,10 +111,11 @@ class Refresher:
         Raises: CredentialUnavailable: nobody may mint yet, or the mint failed; it carries the cause and the wait.
         StoreError. AccountUnknown.
         """
-        look = FIRST_LOOK
+        look, may_blame = FIRST_LOOK, True
         while True:
             account = await self._account_of(slot)
             await self._break_silence(slot, account, wait=not in_round)
+            parent = await self._parent_of(slot, account)
             asked_at = self._clock.boot()
             fence = self._unsure.get(slot) or self._make_fence()
             (record, answer, now), is_pretended = await self._claim(
@@ -101,10 +123,12 @@ class Refresher:
             )
             match answer:
                 case Claimed(attempt, forced, until):
-                    lease = _Lease(attempt, forced, account, asked_at + until - now, is_pretended)
-                    saved = await self._mint_and_save(record, lease)
+                    since = self._clock.boot() if is_pretended else asked_at  # a store may refuse after a whole lease
+                    lease = _Lease(attempt, forced, account, since + until - now, is_pretended, parent)
+                    saved = await self._mint_and_save(record, lease, may_blame=may_blame)
                     if saved is not None:
                         return saved
+                    may_blame = False
                 case Faster():
                     return record
                 case NotYet(until, trouble):
@@ -121,15 +145,15 @@ class Refresher:
                     await self._reread_account(slot)
 
     async def _claim(self, claim: Claim) -> tuple[Applied[ClaimAnswer], bool]:
-        """Claim in the store; while it is away, for a mode that ends nothing, in memory alone: then say so."""
+        """Claim in the store; while cut off from it, for a mode that ends nothing, in memory alone: then say so."""
         slot = claim.slot
         was_unsure = slot in self._unsure
         try:
-            claimed = await self._tell(claim)
+            claimed = await self.tell(claim)
         except StoreError:
             self._unsure[slot] = claim.fence
             record = self._known.record(slot)
-            if not self._known.is_stale or record is None or claim.force or record.insist:
+            if not self._known.is_cut_off_from(slot) or record is None or claim.force or record.insist:
                 raise
             if ISSUING[mode_now(claim.account, record, self._known.now())].ends_former:
                 raise
@@ -139,13 +163,39 @@ class Refresher:
             await self._give_back(slot, claim.fence)
         return claimed, False
 
-    async def _mint_and_save(self, record: Record, lease: _Lease) -> Record | None:
+    async def _parent_of(self, slot: Slot, account: Account) -> Handed | None:
+        """Return what it takes to ask for the slot's credential. Before the claim, so that leases never nest."""
+        record = self._known.record(slot) or Record(slot)
+        parent = parent_of(slot, mode_now(account, record, self._known.now()))
+        if parent is None:
+            return None
+        if was_refused_with_parent(record):
+            await self.probe(parent, "probed", wait=False)
+        return await self._obtain(parent)
+
+    async def _blame(self, slot: Slot, lease: _Lease, parent: Handed) -> None:
+        """Give the lease back, and condemn the parent that the platform refused: that answer is the proof."""
+        if lease.is_pretended:
+            self._known.pretend(GiveBack(slot, lease.attempt.fence))
+        else:
+            await self._give_back(slot, lease.attempt.fence)
+        digest, left = hash_value(parent.value), lease.attempt.left
+        await self._tell_or_pretend(
+            EndProbe(Slot(parent.appid, parent.kind), digest, left, ProbeVerdict.DEAD, "rejected")
+        )
+
+    async def _mint_and_save(self, record: Record, lease: _Lease, *, may_blame: bool) -> Record | None:
         """Mint under the claim and save; return the record, or None to begin again."""
-        slot, attempt = record.slot, lease.attempt
+        slot, attempt, parent = record.slot, lease.attempt, lease.parent
         if self._clock.boot() + DEADLINE > lease.until:
             await self._give_back(slot, attempt.fence)
             return None
-        outcome = await self._mint(Order(lease.account, attempt.mode, lease.forced), ends=attempt.ends)
+        with_parent = Secret(parent.value) if parent is not None else None
+        order = Order(lease.account, attempt.mode, lease.forced, slot.kind, with_parent)
+        outcome = await self._mint(order, ends=attempt.ends)
+        if parent is not None and may_blame and proves_parent_dead(record, outcome):
+            await self._blame(slot, lease, parent)
+            return None
         save = Save(slot, lease.account, attempt.fence, outcome, dice=self._roll())
         saved = self._known.pretend(save) if lease.is_pretended else await self._save(save, lease.until)
         match saved.answer:
@@ -173,7 +223,7 @@ class Refresher:
         pause = FIRST_LOOK
         while True:
             try:
-                saved = await self._tell(save)
+                saved = await self.tell(save)
             except StoreError:
                 pretended = pretended or self._known.pretend(save)
             else:
@@ -188,7 +238,7 @@ class Refresher:
     async def _give_back(self, slot: Slot, fence: str) -> None:
         back = GiveBack(slot, fence)
         try:
-            await self._tell(back)
+            await self.tell(back)
         except StoreError:
             self._owed.append(back)
 
@@ -196,20 +246,39 @@ class Refresher:
         """Have the store told these first, as soon as it can be told."""
         self._owed[:0] = restamps
 
+    @property
+    def must_settle(self) -> bool:
+        """Say whether the store is owed something, or is to be asked whether it can be written again."""
+        return bool(self._owed) or self._known.must_write_again
+
     async def settle(self) -> None:
-        """Tell the store what it could not be told while it was away, all at once."""
+        """Tell the store what it could not be told while it was away, all at once; find out whether it can be told."""
         owed = list(self._owed)
-        if not owed:
-            return
         try:
-            told = await self._store.apply(cast("Sequence[Command[object]]", owed))
+            told = await self._tell_all(cast("Sequence[Command[object]]", owed)) if owed else []
+            if self._known.is_unwritable:
+                seconds = round(self._known.unwritten_for, 1)
+                await self._store.tell([Event("store_written_again", "", {"seconds": seconds})])
         except StoreError:
+            self._known.write_failed()
             return
+        self._known.wrote()
         for command, applied in zip(owed, told, strict=True):
+            if applied is None:
+                continue
             self._owed.remove(command)
             self._known.learn(applied.record)
             if isinstance(command, Save):
                 self._known.forget_unsaved(command.slot)
+
+    async def _tell_all(self, commands: Sequence[Command[object]]) -> list[Applied[object] | None]:
+        """Have the store apply the commands, and return None for those whose record cannot be unsealed."""
+        try:
+            return list(await self._store.apply(commands))
+        except WrongSeal:
+            if len(commands) == 1:
+                return [None]
+            return [told for command in commands for told in await self._tell_all([command])]
 
     # --- probe
 
@@ -223,22 +292,29 @@ class Refresher:
         await self._ping(slot, wait=wait)
 
     async def _ping(self, slot: Slot, *, wait: bool) -> None:
-        """Return when a silent platform answered a probe. Raises: CredentialUnavailable: it is silent still."""
+        """Return when a silent platform answered a probe, or somebody asks it for a credential just now.
+
+        Raises: CredentialUnavailable: it is silent still.
+        """
         verdict = await self.probe(slot, "probed", wait=wait)
         record = self._known.record(slot)
+        if record is not None and record.lease is not None and record.lease.holds(self._known.now()):
+            return
         if verdict is ProbeVerdict.UNKNOWN or (record is not None and is_unanswered(record)):
-            raise unavailable(slot, Trouble("unanswered"), PROBES_APART)
+            again_at = next_ping_at(record, self._known.now()) if record is not None and not wait else 0.0
+            raise unavailable(slot, Trouble("unanswered"), max(PROBES_APART, again_at - self._known.now()))
 
     async def probe(self, slot: Slot, reason: str, *, wait: bool = True) -> ProbeVerdict:
         """Look whether the platform takes the current credential, at most once in 5 s whoever asks; return the verdict.
 
-        If somebody else looks just now, his verdict is waited for, unless `wait` is false.
+        Of what has no probe it is `UNKNOWN`. If somebody else looks just now, his verdict is waited for, unless `wait`
+        is false.
 
         Raises: StoreError. AccountUnknown.
         """
         account = await self._account_of(slot)
         record = self._known.record(slot)
-        if record is None or record.credential is None:
+        if record is None or record.credential is None or not ISSUING[record.credential.mode].has_probe:
             return ProbeVerdict.UNKNOWN
         begun = await self._tell_or_pretend(BeginProbe(slot, record.generation))
         if isinstance(begun.answer, ProbeNow):
@@ -252,35 +328,55 @@ class Refresher:
         credential = record.credential
         if credential is None:
             return ProbeVerdict.UNKNOWN
-        verdict = await self._platform.probe(account, credential.value)
+        verdict = await self._platform.probe(account, credential.value, caller, record.slot.kind)
         if verdict is not ProbeVerdict.UNKNOWN:
             self._silent.discard(account.base_url)
         await self._tell_or_pretend(EndProbe(record.slot, credential.sha256, began_at, verdict, reason, caller))
         return verdict
 
     async def recent_verdict(self, record: Record) -> ProbeVerdict:
-        """Return what a probe that left within the last 5 s proved, whoever sent it; `UNKNOWN` if it does not say."""
-        look = FIRST_LOOK
+        """Return what a probe that left within the last 5 s proved, whoever sent it; `UNKNOWN` if it does not say.
+
+        However many wait for it, one looks.
+        """
+        if record.probe.last is not None:
+            return record.probe.last
+        look = self._looking.get(record.slot)
+        if look is None:
+            look = asyncio.create_task(self._look_for_verdict(record.slot))
+            self._looking[record.slot] = look
+            look.add_done_callback(lambda _: self._looking.pop(record.slot, None))
+        return await asyncio.shield(look)
+
+    async def _look_for_verdict(self, slot: Slot) -> ProbeVerdict:
+        pause = FIRST_LOOK
         waited = 0.0
-        while record.probe.last is None and waited < DEADLINE:
-            await asyncio.sleep(look)
-            waited += look
-            look = min(2 * look, LAST_LOOK)
-            record = await self._reread(record.slot)
-        return record.probe.last or ProbeVerdict.UNKNOWN
+        last = None
+        while last is None and waited < DEADLINE:
+            await asyncio.sleep(pause)
+            waited += pause
+            pause = min(2 * pause, LAST_LOOK)
+            last = (await self._reread(slot)).probe.last
+        return last or ProbeVerdict.UNKNOWN
 
     # --- the store
 
-    async def _tell(self, command: Command[AnswerT]) -> Applied[AnswerT]:
-        (applied,) = await self._store.apply([command])
-        self._known.learn(applied.record)
+    async def tell(self, command: Command[AnswerT]) -> Applied[AnswerT]:
+        """Have the store apply the command; memory knows at once. Raises: StoreError."""
+        try:
+            (applied,) = await self._store.apply([command])
+        except (StoreUnavailable, StoreRefused):
+            self._known.write_failed()
+            raise
+        if self._known.learn(applied.record) and not self._known.is_unwritable:
+            self._known.wrote()
         return applied
 
     async def _tell_or_pretend(self, command: Command[AnswerT]) -> Applied[AnswerT]:
         try:
-            return await self._tell(command)
+            return await self.tell(command)
         except StoreError:
-            if not self._known.is_stale:
+            if not self._known.is_cut_off_from(command.slot):
                 raise
             return self._known.pretend(command)
 
@@ -307,7 +403,7 @@ def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds) -> Credentia
     """Return the error for a slot that has nothing to hand out: why, and when to ask again."""
     if trouble is None:
         return CredentialUnavailable(slot.appid, slot.kind, "refreshing", retry_after=max(wait, 0.0))
-    errcode = {} if trouble.errcode is None else {"errcode": trouble.errcode}
+    errcode: dict[str, Any] = {} if trouble.errcode is None else {"errcode": trouble.errcode}
     return CredentialUnavailable(
         slot.appid,
         slot.kind,

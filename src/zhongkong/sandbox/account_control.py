@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from zhongkong.sandbox.accounts import Account, Kind
+from zhongkong.sandbox.admission import GRANT_TYPE
 from zhongkong.sandbox.endpoints import Asked
 from zhongkong.sandbox.exchange import read_fields, read_number, write_json
 from zhongkong.sandbox.fields import check
@@ -16,7 +17,7 @@ from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.tokens import Mode
 from zhongkong.sandbox.views import show_account, show_followers, show_messages, show_templates, show_token
-from zhongkong.sandbox.world import GRANT_TYPE
+from zhongkong.sandbox.wecom import GETTOKEN_PATH
 
 STRANGER_IP = "198.51.100.7"  # of a block reserved for documentation
 MESSAGES_A_PAGE = 1000
@@ -27,7 +28,6 @@ _SETTINGS: dict[str, Any] = {
     "forbidden": list[str],
     "quotas": dict,
 }
-_APPID = re.compile(r"[A-Za-z0-9_:.-]{1,64}")
 _APPID = re.compile(r"[A-Za-z0-9_:.-]{1,64}")  # also what others than WeChat's own are like; it stands in paths
 _QUOTA = {"daily": int, "per_minute": int | None}
 _NEW = {"appid": str, "secret": str, "kind": Kind, "profile": Profile} | _SETTINGS
@@ -226,6 +226,9 @@ class AccountControl:
 def build_mint(account: Account, *, mode: Mode, force_refresh: bool, ip: str) -> Asked:
     """Return the call by which a program that knows the account's secret fetches a token."""
     values = {"grant_type": GRANT_TYPE, "appid": account.appid, "secret": account.secret}
+    if account.kind == "wecom":
+        named = {"corpid": account.appid.partition(":")[0], "corpsecret": account.secret}
+        return Asked(method="GET", path=GETTOKEN_PATH, ip=ip, query=named, form={}, posted=None, empty=True)
     if mode == "classic":
         return Asked(method="GET", path=TOKEN_PATH, ip=ip, query=values, form={}, posted=None, empty=True)
     posted = {**values, "force_refresh": force_refresh}

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from zhongkong.sandbox.holdings import Code, Grant, Media, QRCode, Ticket
+from zhongkong.sandbox.pushes import Callback
 from zhongkong.sandbox.quotas import FORCES_A_DAY, Meter, Profile
 from zhongkong.sandbox.tokens import TokenLine
 
-Kind = Literal["official", "miniprogram"]
+Kind = Literal["official", "miniprogram", "wecom"]
 
 PLATFORM_LIFE = 7200
 NEVER = 1e18  # JSON, which keeps an account, has no infinity
@@ -59,7 +61,8 @@ class Account:
     """One account. Plain fields may be set at any time; what has a method has a rule.
 
     `allow_list` None means that none is set and every caller may ask. `token_length` is that of tokens to come.
-    `forbidden` are the paths whose permission is off (48001).
+    `forbidden` are the paths whose permission is off (48001). What is held by name stands under its own: media_id,
+    ticket, type, code, and a grant under its access_token.
     """
 
     appid: str
@@ -75,6 +78,7 @@ class Account:
     frozen_until: float = NEVER
     classic: TokenLine = field(default_factory=TokenLine)
     stable: TokenLine = field(default_factory=TokenLine)
+    wecom: TokenLine = field(default_factory=TokenLine)
     forces: Meter = field(default_factory=lambda: Meter(FORCES_A_DAY))
     forced_at: float = -NEVER
     clearings_month: str = ""
@@ -83,6 +87,13 @@ class Account:
     templates: dict[str, Template] = field(default_factory=dict)
     sent: deque[Sent] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES))
     messages: int = 0
+    menu: dict[str, Any] | None = None
+    media: dict[str, Media] = field(default_factory=dict)
+    qrcodes: dict[str, QRCode] = field(default_factory=dict)
+    tickets: dict[str, Ticket] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    callback: Callback | None = None
 
     @property
     def scale(self) -> float:

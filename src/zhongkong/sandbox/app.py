@@ -14,12 +14,14 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zhongkong.sandbox.accounts import PLATFORM_LIFE
+from zhongkong.sandbox.authorize import build_authorize
 from zhongkong.sandbox.clock import Clock
 from zhongkong.sandbox.control import build_control
 from zhongkong.sandbox.endpoints import Asked, parse_asked
 from zhongkong.sandbox.faults import Faults, Reply, build_reply, dump
 from zhongkong.sandbox.journal import Journal
 from zhongkong.sandbox.page import build_page
+from zhongkong.sandbox.posting import Fetch, fetch
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.world import World
 
@@ -27,7 +29,7 @@ CLOSE_EXTENSION = "zhongkong.sandbox.close"
 """In the scope's extensions: a function that closes the connection under the call. The server puts it there."""
 
 IP_HEADER = "x-sandbox-ip"
-MOST_BYTES = 4 * 1024 * 1024
+MOST_BYTES = 12 * 1024 * 1024  # the largest file that media/upload takes, and what is too large by little
 
 
 class Dropped(ConnectionResetError):
@@ -43,11 +45,13 @@ def build_sandbox(
     expires_in: int = PLATFORM_LIFE,
     begin: Callable[[World, float], object] | None = None,
     changed: Callable[[], None] | None = None,
+    fetch: Fetch = fetch,
 ) -> ASGIApp:
     """Return the ASGI application over `world` and `clock`; it starts nothing and keeps nothing.
 
     `expires_in` is the life of tokens of accounts that the control API adds without saying one. `begin` makes what a
-    reset leaves in the empty world; `changed` is called after whatever may have changed the world.
+    reset leaves in the empty world; `changed` is called after whatever may have changed the world. `fetch` asks the
+    servers of accounts.
     """
     sandbox = Sandbox(
         world=world,
@@ -62,7 +66,8 @@ def build_sandbox(
         [
             Route("/sandbox", RedirectResponse("/sandbox/")),
             Route("/sandbox/", build_page(sandbox)),
-            Mount("/sandbox/v1", build_control(sandbox)),
+            Mount("/sandbox/v1", build_control(sandbox, fetch)),
+            *build_authorize(sandbox),
         ],
         redirect_slashes=False,
         default=_Surface(sandbox),
@@ -97,9 +102,9 @@ class _Surface:
     async def _answer(self, asked: Asked, arrived_at: float) -> Reply:
         fault = self._sandbox.meet(asked)
         await asyncio.sleep(fault.latency if fault else 0)
-        body = self._sandbox.act(asked, arrived_at, fault)
+        said = self._sandbox.act(asked, arrived_at, fault)
         await asyncio.sleep(fault.answer_latency if fault else 0)
-        return build_reply(body, fault)
+        return build_reply(said, fault, asked.path)
 
     async def _read(self, request: Request) -> Asked:
         """Return the call, from where it comes or says that it comes. Raises ValueError when that is no address."""
@@ -111,12 +116,15 @@ class _Surface:
             query=request.scope["query_string"],
             content_type=request.headers.get("content-type", ""),
             body=await request.body(),
+            base_url=str(request.base_url).rstrip("/"),
             ip=socket_ip if given is None else str(ip_address(given)),
         )
 
 
 async def _send(send: Send, reply: Reply) -> None:
     headers = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(reply.content))]
+    if reply.name is not None:
+        headers.append((b"content-disposition", f'attachment; filename="{reply.name}"'.encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send(
         {

@@ -19,6 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zhongkong.sandbox.account_control import AccountControl
 from zhongkong.sandbox.exchange import read_fields, read_number, write_json
 from zhongkong.sandbox.faults import Fault, Outcome
+from zhongkong.sandbox.holdings_control import HoldingsControl
+from zhongkong.sandbox.posting import Fetch
+from zhongkong.sandbox.push_control import PushControl
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.views import View, show_account
@@ -29,11 +32,19 @@ _FAULT = {name: hint for name, hint in get_type_hints(Fault).items() if name not
 _SWITCHES = get_type_hints(Switches)
 
 
-def build_control(sandbox: Sandbox) -> ASGIApp:
-    """Return the control API over `sandbox`; it says `changed` after each request that may have changed something."""
+def build_control(sandbox: Sandbox, fetch: Fetch) -> ASGIApp:
+    """Return the control API over `sandbox`, which asks accounts' servers with `fetch`.
+
+    It says `changed` after each request that may have changed something.
+    """
     control = Control(sandbox)
     api = Starlette(
-        routes=[*control.routes(), *AccountControl(sandbox).routes()],
+        routes=[
+            *control.routes(),
+            *AccountControl(sandbox).routes(),
+            *HoldingsControl(sandbox).routes(),
+            *PushControl(sandbox, fetch).routes(),
+        ],
         exception_handlers={ValueError: _bad_request, LookupError: _not_found, HTTPException: _http_error},
     )
 

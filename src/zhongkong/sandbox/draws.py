@@ -1,6 +1,6 @@
 """Randomness of a world: drawn from a seed and a count, so that two numbers are all there is to save."""
 
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from hashlib import shake_128
 
 
@@ -18,6 +18,10 @@ class Draws:
     def text(self, length: int) -> str:
         """Return `length` characters of [A-Za-z0-9_-]."""
         return urlsafe_b64encode(self._bytes(length * 3 // 4 + 1))[:length].decode()
+
+    def base64(self, count: int) -> str:
+        """Return `count` bytes in standard base64, which has to be escaped in a URL."""
+        return b64encode(self._bytes(count)).decode()
 
     def hex(self, length: int) -> str:
         """Return `length` lower-case hex digits."""

@@ -1,23 +1,36 @@
 """The platform's paths: what arrived over HTTP, read as the platform reads it, and handed to the world."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
-from zhongkong.sandbox.answers import Body
+from zhongkong.sandbox.answers import Answer, Body, File
 from zhongkong.sandbox.calls import CALLS
 from zhongkong.sandbox.fields import parse_json
+from zhongkong.sandbox.holdings import Media
+from zhongkong.sandbox.media import MEDIA_GET_PATH, file_name
+from zhongkong.sandbox.multipart import MULTIPART, Part, parse_files
+from zhongkong.sandbox.pictures import PICTURE_TYPE, draw_png
+from zhongkong.sandbox.qrcodes import SHOW_PATH
 from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH
+from zhongkong.sandbox.sns import SNS
+from zhongkong.sandbox.wecom import GETTOKEN_PATH, WECOM_CALLS
 from zhongkong.sandbox.world import CLEAR_QUOTA_V2_PATH, World
 
 Values: TypeAlias = Mapping[str, Any]
+WECOM_HOST = "qyapi.weixin.qq.com"
+WECOM_ALIAS = "/qyapi"
+"""What stands before the paths of WeCom where one sandbox has one name."""
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One call as it arrived. `posted` is the JSON object in its body, whatever the body was labelled; else None."""
+    """One call as it arrived. `posted` is the JSON object in its body, whatever the body was labelled; else None.
+
+    `base_url` is how the caller reached the sandbox, without a slash at its end.
+    """
 
     method: str
     path: str
@@ -26,6 +39,10 @@ class Asked:
     form: Values
     posted: Values | None
     empty: bool
+    files: Mapping[str, Part] = field(default_factory=dict)
+    base_url: str = ""
+    at_wecom: bool = False
+    """It was sent to WeCom: by its host's name, or under /qyapi, which the path does not show any more."""
 
     @property
     def access_token(self) -> str | None:
@@ -38,40 +55,89 @@ class Asked:
         return self.path == STABLE_TOKEN_PATH and (self.posted or {}).get("force_refresh") is True
 
 
-def parse_asked(*, method: str, path: str, query: bytes, content_type: str, body: bytes, ip: str) -> Asked:
+def parse_asked(
+    *, method: str, path: str, query: bytes, content_type: str, body: bytes, ip: str, base_url: str = ""
+) -> Asked:
     """Return the call; nothing in it can be wrong here, the platform judges it."""
-    is_form = content_type.partition(";")[0].strip().lower() == FORM_TYPE
+    label = content_type.partition(";")[0].strip().lower()
+    below = path.removeprefix(WECOM_ALIAS) if path.startswith(f"{WECOM_ALIAS}/") else path
     return Asked(
         method=method,
-        path=path,
+        path=below,
+        at_wecom=below != path or urlsplit(base_url).hostname == WECOM_HOST,
         ip=ip,
         query=_pairs(query),
-        form=_pairs(body) if is_form else {},
-        posted=_object(body),
+        form=_pairs(body) if label == FORM_TYPE else {},
+        posted=None if label == MULTIPART else _object(body),
         empty=not body.strip(),
+        files=parse_files(content_type, body) if label == MULTIPART else {},
+        base_url=base_url,
     )
 
 
 def caller_of(world: World, asked: Asked) -> str | None:
     """Return the appid whose token the call bears, or that it names; None when it does neither."""
+    if asked.path == GETTOKEN_PATH:
+        account = world.application(_text(asked.query, "corpid"), _text(asked.query, "corpsecret"))
+        return account.appid if account else _text(asked.query, "corpid")
     account = world.account_of(asked.access_token or "")
     return account.appid if account else _text({**(asked.posted or {}), **asked.form, **asked.query}, "appid")
 
 
-def answer(world: World, asked: Asked, now: float) -> Body:
-    """Return the platform's body for the call. What it cannot read of a body it refuses: 44002 empty, 47001 else."""
-    with_secret = _WITH_SECRET.get(asked.path)
-    if with_secret is not None:
-        return with_secret(world, asked, now)
+def is_wecoms(world: World, asked: Asked) -> bool:
+    """Say whether WeCom answers: some of its paths are the official accounts' too, so then the token decides."""
+    account = world.account_of(asked.access_token or "")
+    is_its_token = account is not None and account.kind == "wecom"
+    return asked.at_wecom or asked.path == GETTOKEN_PATH or is_its_token
+
+
+def refusal(world: World, errcode: int, asked: Asked, now: float, *, errmsg: str | None = None, **values: str) -> Body:
+    """Return the body for `errcode`, in the words of whom the call was sent to."""
+    if is_wecoms(world, asked):
+        return world.wecom_refusal(errcode, now, asked.ip, errmsg=errmsg)
+    return world.refusal(errcode, now, asked.path, errmsg=errmsg, **values)
+
+
+def answer(world: World, asked: Asked, now: float) -> Answer:
+    """Return what the platform says to the call. What it cannot read of a body it refuses: 44002 empty, 47001 else."""
+    if is_wecoms(world, asked):
+        return _answer_of_wecom(world, asked, now)
+    besides = BESIDES.get(asked.path)
+    if besides is not None:
+        return besides(world, asked, now)
     row = CALLS.get(asked.path)
     if row is None:
         return world.refusal(40066, now, asked.path)
     if asked.method != row.method:
         return _wrong_method(world, asked, now, 43001 if row.method == "GET" else 43002)
+    if row.takes_file:
+        with_file = {**asked.query, "media": asked.files.get("media")}
+        return world.call(asked.path, access_token=asked.access_token, params=with_file, now=now)
     if row.method == "POST" and asked.posted is None:
         return world.refusal_of(asked.access_token, now, asked.path) or _unreadable(world, asked, now)
     params = asked.query if row.method == "GET" else asked.posted
     return world.call(asked.path, access_token=asked.access_token, params=params, now=now)
+
+
+def _answer_of_wecom(world: World, asked: Asked, now: float) -> Answer:
+    token, ip = asked.access_token, asked.ip
+    if asked.path == GETTOKEN_PATH:
+        if asked.method != "GET":
+            return _wrong_method(world, asked, now, 43001)
+        secret = _text(asked.query, "corpsecret")
+        return world.gettoken(corpid=_text(asked.query, "corpid"), corpsecret=secret, ip=ip, now=now)
+    if asked.path == MEDIA_GET_PATH:
+        found = world.wecom_media(access_token=token, params=asked.query, ip=ip, now=now)
+        return File(found.content, found.content_type, file_name(found)) if isinstance(found, Media) else found
+    row = WECOM_CALLS.get(asked.path)
+    if row is not None and asked.method != row.method:
+        return _wrong_method(world, asked, now, 43001 if row.method == "GET" else 43002)
+    params: Values | None = asked.query
+    if row is not None and row.method == "POST":
+        params = {**asked.query, "media": asked.files.get("media")} if row.takes_file else asked.posted
+    if params is None:
+        return _unreadable(world, asked, now)
+    return world.wecom_call(asked.path, access_token=token, params=params, ip=ip, now=now)
 
 
 def _token(world: World, asked: Asked, now: float) -> Body:
@@ -114,19 +180,54 @@ def _clear_quota_v2(world: World, asked: Asked, now: float) -> Body:
     )
 
 
-_WITH_SECRET: dict[str, Callable[[World, Asked, float], Body]] = {
+def _media_get(world: World, asked: Asked, now: float) -> Answer:
+    """A file as it came; of a video only where it is to be had."""
+    if asked.method != "GET":
+        return _wrong_method(world, asked, now, 43001)
+    found = world.media(access_token=asked.access_token, params=asked.query, now=now)
+    if not isinstance(found, Media):
+        return found
+    if found.type == "video":
+        account = world.account_of(asked.access_token or "")
+        appid = account.appid if account else ""
+        return {"video_url": f"{asked.base_url}/sandbox/v1/accounts/{appid}/media/{found.media_id}"}
+    return File(found.content, found.content_type, file_name(found))
+
+
+def _showqrcode(world: World, asked: Asked, now: float) -> Answer:
+    """The picture of a ticket, for anybody."""
+    if asked.method != "GET":
+        return _wrong_method(world, asked, now, 43001)
+    qrcode = world.qrcode(_text(asked.query, "ticket"), now)
+    if qrcode is None:
+        return File(b"", "text/html", status=world.switches.unknown_qrcode_status)
+    return File(draw_png(qrcode.url), PICTURE_TYPE)
+
+
+def _sns(world: World, asked: Asked, now: float) -> Body:
+    """Values from the query, or from a form."""
+    if asked.method not in ("GET", "POST"):
+        return _wrong_method(world, asked, now, 43001)
+    return world.sns(asked.path, {**asked.form, **asked.query}, ip=asked.ip, now=now)
+
+
+BESIDES: dict[str, Callable[[World, Asked, float], Answer]] = {
     TOKEN_PATH: _token,
     STABLE_TOKEN_PATH: _stable_token,
     CLEAR_QUOTA_V2_PATH: _clear_quota_v2,
+    MEDIA_GET_PATH: _media_get,
+    SHOW_PATH: _showqrcode,
+    **dict.fromkeys(SNS, _sns),
 }
+"""The paths that are no rows of `calls.CALLS`: they take no access_token of the account's, or answer no JSON."""
 
 
 def _wrong_method(world: World, asked: Asked, now: float, errcode: int) -> Body:
-    return world.refusal(errcode, now, asked.path)
+    return refusal(world, errcode, asked, now)
 
 
 def _unreadable(world: World, asked: Asked, now: float) -> Body:
-    return world.refusal(44002 if asked.empty else 47001, now, asked.path)
+    return refusal(world, 44002 if asked.empty else 47001, asked, now)
 
 
 def _pairs(encoded: bytes) -> dict[str, str]:

@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from random import Random
 from typing import Literal
 
-from zhongkong.sandbox.answers import Body
+from zhongkong.sandbox.answers import Answer, File
 
 Outcome = Literal["whole", "errcode", "page", "garbage", "cut", "drop"]
 
 JSON_TYPE = "application/json; encoding=utf-8"  # recorded so, word for word
+SNS_TYPE = "text/plain"  # of the same JSON under /sns, recorded too
 GATEWAY_ERROR = 502
 GARBAGE = b'\x1f\x8b\xff\xfe\x00{"access_token":"83_\xc3\x28\x00'  # neither UTF-8 nor JSON nor gzip
 _PAGE = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
@@ -116,17 +117,18 @@ class Faults:
 class Reply:
     """What goes over the wire. `until`: bytes of the content that leave before the connection is closed.
 
-    None: all of them, and it stays open. 0: not even the head leaves.
+    None: all of them, and it stays open. 0: not even the head leaves. `name`: what a file is to be saved as.
     """
 
     content: bytes
     status: int = 200
     content_type: str = JSON_TYPE
     until: int | None = None
+    name: str | None = None
 
 
-def build_reply(body: Body | None, fault: Fault | None) -> Reply:
-    """Return what the caller gets of `body` (None: the platform wrote none) under `fault`."""
+def build_reply(said: Answer | None, fault: Fault | None, path: str = "/cgi-bin/") -> Reply:
+    """Return what the caller of `path` gets of what the platform `said` (None: nothing) under `fault`."""
     status = fault.status if fault else 200
     match fault.answer if fault else "whole":
         case "drop":
@@ -136,15 +138,22 @@ def build_reply(body: Body | None, fault: Fault | None) -> Reply:
         case "page":
             return _page(status if status >= 400 else GATEWAY_ERROR)  # noqa: PLR2004 - below, it would be no error
         case "cut":
-            content = dump(body)
-            return Reply(content, status, until=max(1, len(content) // 2))
+            reply = _whole(said, status, path)
+            return replace(reply, until=max(1, len(reply.content) // 2))
         case _:
-            return Reply(dump(body), status)
+            return _whole(said, status, path)
 
 
 def dump(body: object) -> bytes:
     """Return `body` as the platform writes it: compact, raw UTF-8. Half a surrogate pair, which is no text, is a ?."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _whole(said: Answer | None, status: int, path: str) -> Reply:
+    if isinstance(said, File):
+        status = said.status if status == HTTPStatus.OK else status
+        return Reply(said.content, status, said.content_type, name=said.name)
+    return Reply(dump(said), status, SNS_TYPE if path.startswith("/sns/") else JSON_TYPE)
 
 
 def _page(status: int) -> Reply:

@@ -1,29 +1,30 @@
 """The people's page at /sandbox/: the test account, its tokens and what happened, in Chinese or English."""
 
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta, timezone
-from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.requests import Request
 from starlette.responses import Response
 
 from zhongkong.sandbox.accounts import Account
+from zhongkong.sandbox.rendering import render
 from zhongkong.sandbox.sandbox import Sandbox
-from zhongkong.sandbox.views import View, show_account, show_followers, show_messages, show_templates
+from zhongkong.sandbox.views import (
+    View,
+    show_account,
+    show_followers,
+    show_media,
+    show_menu,
+    show_messages,
+    show_qrcodes,
+    show_templates,
+)
 
 LAST_CALLS = 30
 LAST_MESSAGES = 10
+LAST_PICTURES = 6
 REFRESH_SECONDS = 5
-_SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
-_HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-    "cache-control": "no-store",  # secrets are on it
-    "referrer-policy": "no-referrer",
-}
-
 TEXTS = {
     "title": ("微信沙箱", "WeChat sandbox"),
     "subtitle": (
@@ -37,6 +38,10 @@ TEXTS = {
     "none": ("还没有账号：用控制接口加一个。", "No account yet: add one through the control API."),
     "official": ("公众号", "official account"),
     "miniprogram": ("小程序", "mini program"),
+    "wecom": ("企业微信", "WeCom"),
+    "application": ("应用", "application"),
+    "members": ("成员", "Members"),
+    "wecom_token": ("企业微信 token", "WeCom token"),
     "test": ("测试号", "test account"),
     "verified": ("已认证", "verified"),
     "frozen": ("AppSecret 已冻结", "AppSecret frozen"),
@@ -50,6 +55,13 @@ TEXTS = {
     "followers": ("关注者", "Followers"),
     "left": ("已取消关注", "left"),
     "templates": ("模板消息", "Template messages"),
+    "menu": ("菜单", "Menu"),
+    "media": ("临时素材", "Temporary media"),
+    "bytes": ("字节", "bytes"),
+    "until": ("有效至", "until"),
+    "qrcodes": ("带参数二维码", "QR codes with a scene"),
+    "scene": ("场景", "scene"),
+    "permanent": ("永久", "permanent"),
     "messages": ("已发出的消息", "Messages sent"),
     "calls": ("最近的调用", "Last calls"),
     "nothing": ("暂无", "none yet"),
@@ -69,47 +81,11 @@ Page: TypeAlias = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def build_page(sandbox: Sandbox) -> Page:
     """Return what answers a request for the page."""
-    template = _template()
 
     async def page(request: Request) -> Response:
-        language = choose_language(request.headers.get("accept-language", ""))
-        text = {name: texts[language == "en"] for name, texts in TEXTS.items()}
-        html = template.render(t=text, language=language, base_url=str(request.base_url), **_contents(sandbox))
-        headers = _HEADERS | {"content-language": language, "vary": "accept-language"}
-        return Response(html.encode("utf-8", "replace"), media_type="text/html", headers=headers)
+        return render(request, "page.html", TEXTS, base_url=str(request.base_url), **_contents(sandbox))
 
     return page
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("zhongkong.sandbox"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["clock_time"] = _clock_time
-    return environment.get_template("page.html")
-
-
-def choose_language(accepted: str) -> str:
-    """Return en when an Accept-Language header asks for it before any Chinese, else zh."""
-    wishes: list[tuple[float, str]] = []
-    for part in accepted.lower().split(","):
-        tag, _, quality = part.strip().partition(";q=")
-        language = tag.partition("-")[0]
-        if language in ("zh", "en"):
-            wishes.append((_quality(quality), language))
-    return max(wishes, key=lambda wish: wish[0])[1] if wishes else "zh"
-
-
-def _quality(text: str) -> float:
-    try:
-        return float(text) if text else 1.0
-    except ValueError:
-        return 0.0
 
 
 def _contents(sandbox: Sandbox) -> View:
@@ -129,9 +105,8 @@ def _account(account: Account, now: float) -> View:
     return show_account(account, now) | {
         "followers": show_followers(account),
         "templates": show_templates(account),
+        "menu": show_menu(account),
+        "media": show_media(account, now)[: -LAST_PICTURES - 1 : -1],
+        "qrcodes": show_qrcodes(account, now)[: -LAST_PICTURES - 1 : -1],
         "messages": show_messages(account)[: -LAST_MESSAGES - 1 : -1],
     }
-
-
-def _clock_time(instant: float, form: str = "%m-%d %H:%M:%S") -> str:
-    return datetime.fromtimestamp(instant, _SHANGHAI).strftime(form)

@@ -9,6 +9,8 @@ STABLE_TOKEN_PATH = "/cgi-bin/stable_token"
 FORCES_A_DAY = 20
 CLEARINGS_A_MONTH = 10
 STABLE_A_MINUTE = 10_000
+WECOM_A_MINUTE = 10_000
+UNCOUNTED_A_DAY = 10**9
 
 Profile = Literal["test", "verified"]
 
@@ -17,6 +19,14 @@ CALLS_A_DAY: dict[str, dict[Profile, int]] = {
     STABLE_TOKEN_PATH: {"verified": 500_000, "test": 500_000},
     "/cgi-bin/user/get": {"verified": 500, "test": 100},
     "/cgi-bin/user/info": {"verified": 5_000_000, "test": 500_000},
+    "/cgi-bin/user/info/batchget": {"verified": 5_000_000, "test": 500_000},
+    "/cgi-bin/menu/create": {"verified": 1_000, "test": 100},
+    "/cgi-bin/menu/get": {"verified": 10_000, "test": 1_000},
+    "/cgi-bin/menu/delete": {"verified": 1_000, "test": 100},
+    "/cgi-bin/media/upload": {"verified": 5_000, "test": 500},
+    "/cgi-bin/media/get": {"verified": 10_000, "test": 1_000},
+    "/cgi-bin/qrcode/create": {"verified": 100_000, "test": 10_000},
+    "/cgi-bin/ticket/getticket": {"verified": 10_000, "test": 1_000},  # "very limited", no number published: ours
     "/cgi-bin/message/template/send": {"verified": 100_000, "test": 10_000},
     "/cgi-bin/message/custom/send": {"verified": 500_000, "test": 50_000},
     "/cgi-bin/get_api_domain_ip": {"verified": 1_000_000, "test": 100_000},  # unpublished: ours, generous
@@ -66,6 +76,11 @@ class Meter:
             day = int((now + _SHANGHAI_SECONDS) // 86_400)
             if day != self.day:
                 self.day, self.today = day, 0
+
+
+def build_wecom_meters(path: str) -> dict[str, Meter]:
+    """Return the meter of WeCom's token call: there minutes are counted, not days. Source: 访问频率限制."""
+    return {path: Meter(UNCOUNTED_A_DAY, WECOM_A_MINUTE)}
 
 
 def build_meters(profile: Profile, classic_minute_quota: int) -> dict[str, Meter]:

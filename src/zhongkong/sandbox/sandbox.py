@@ -1,12 +1,14 @@
 """One sandbox: the world with its clock, the faults in its way, the journal of its calls, and how it begins."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from zhongkong.sandbox.accounts import PLATFORM_LIFE, Account
-from zhongkong.sandbox.answers import Body
+from zhongkong.sandbox.answers import Answer, Body, File
 from zhongkong.sandbox.clock import Clock
-from zhongkong.sandbox.endpoints import Asked, answer, caller_of
+from zhongkong.sandbox.endpoints import Asked, answer, caller_of, refusal
 from zhongkong.sandbox.faults import Fault, Faults
 from zhongkong.sandbox.journal import Entry, Journal
 from zhongkong.sandbox.switches import Switches
@@ -42,6 +44,8 @@ class Sandbox:
     begin: Callable[[World, float], object] = lambda _world, _now: None
     changed: Callable[[], None] = lambda: None
     client_ip: str | None = None
+    pushes: dict[str, deque[dict[str, Any]]] = field(default_factory=dict)
+    """The last pushes of each account, as they ended."""
     _first_switches: Switches = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,19 +56,20 @@ class Sandbox:
         """Return the fault that this call meets, counted, or None."""
         return self.faults.draw(asked.path, caller_of(self.world, asked))
 
-    def act(self, asked: Asked, arrived_at: float, fault: Fault | None = None) -> Body | None:
-        """Carry out the call, unless `fault` keeps the platform from it, and return the body that was written.
+    def act(self, asked: Asked, arrived_at: float, fault: Fault | None = None) -> Answer | None:
+        """Carry out the call, unless `fault` keeps the platform from it, and return what was written.
 
         None when none was. The call is in the journal afterwards, whatever becomes of its answer.
         """
         now = self.clock.now()
         appid = caller_of(self.world, asked)  # before acting, which may forget the token
-        done = answer(self.world, asked, now) if fault is None or fault.acts else {}
-        written = (done or None) if fault is None or fault.errcode is None else self._refusal(fault, asked, now)
+        said = answer(self.world, asked, now) if fault is None or fault.acts else None
+        done = said if isinstance(said, dict) else {}
+        written = said if fault is None or fault.errcode is None else self._refusal(fault, asked, now)
         self.journal.write(
             Entry(
                 at=arrived_at,
-                acted_at=now if done else None,
+                acted_at=None if said is None else now,
                 ip=asked.ip,
                 method=asked.method,
                 path=asked.path,
@@ -73,7 +78,7 @@ class Sandbox:
                 force_refresh=asked.force_refresh,
                 issued=done.get("access_token"),
                 expires_in=done.get("expires_in"),
-                errcode=None if written is None else written.get("errcode", 0),
+                errcode=_errcode_of(written),
                 answer="whole" if fault is None else fault.answer,
                 fault=None if fault is None else fault.id,
             )
@@ -89,9 +94,18 @@ class Sandbox:
         self.faults.clear()
         self.journal.clear()
         self.client_ip = None
+        self.pushes.clear()
         self.begin(self.world, self.clock.now())
 
     def _refusal(self, fault: Fault, asked: Asked, now: float) -> Body:
         errcode = fault.errcode or 0
         values = {"ip": asked.ip} if errcode in _NAMES_THE_CALLER and fault.errmsg is None else {}
-        return self.world.refusal(errcode, now, asked.path, errmsg=fault.errmsg, **values)
+        return refusal(self.world, errcode, asked, now, errmsg=fault.errmsg, **values)
+
+
+def _errcode_of(written: Answer | None) -> int | None:
+    """Return the errcode that a reader finds: 0 in a file, None where nothing was written."""
+    if written is None or isinstance(written, File):
+        return None if written is None else 0
+    errcode: int = written.get("errcode", 0)
+    return errcode

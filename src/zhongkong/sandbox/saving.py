@@ -68,7 +68,10 @@ class Saver:
                 _log.warning("the sandbox could not be kept in %s: %s", self._path, error.strerror)
 
     def save(self) -> None:
-        """Write the world as it is now; some milliseconds in which nothing else runs. Raises OSError."""
+        """Write the world as it is now; nothing else runs for milliseconds, or some tenths of a second with much media.
+
+        Raises OSError.
+        """
         kept = {"version": VERSION, "now": self._clock.now(), "world": self._world.snapshot()}
         write_whole(self._path, json.dumps(kept))
 

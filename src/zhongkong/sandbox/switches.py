@@ -70,8 +70,54 @@ class Switches:
     empty_page_has_data: bool = False
     """Whether the page after the last of user/get carries an empty `data`. Doubt: seen without, not documented."""
 
+    repeated_ticket: Literal["same", "new"] = "same"
+    """What ticket/getticket returns while a ticket lives: that one with its remaining seconds, or another.
+
+    Doubt: documented are only the life and that calls are few. Another one never ends the former.
+    """
+
+    wecom_repeat: Literal["same", "new"] = "same"
+    """What gettoken of WeCom returns while its token lives: that one with its remaining seconds, or another.
+
+    Doubt: older editions of the page promise the same one, since 2024 it is silent. Another one ends none.
+    Source: 获取access_token (企业微信).
+    """
+
+    wecom_revoked: Literal["new", "same"] = "new"
+    """What it returns when the platform ended the token early. Doubt: the page only says that this may happen.
+
+    With `same` the dead token is repeated until its announced life is over.
+    """
+
+    wecom_expired: Literal["42001", "40014"] = "42001"
+    """WeCom's answer to a token past its life. Doubt: 42001 by the book, 40014 in the field."""
+
+    wecom_trusted_ip: Literal["everywhere", "calls"] = "everywhere"
+    """Whether gettoken too refuses an address that is not trusted (60020), or only the calls with a token.
+
+    Doubt: recorded on calls; the code's page names no path.
+    """
+
+    thumb_answer: Literal["thumb_media_id", "media_id"] = "thumb_media_id"
+    """The name that an uploaded thumb's id is answered under. Doubt: SDKs read either."""
+
+    unknown_qrcode_status: Literal[404, 200] = 404
+    """The status, without a picture, for a ticket that showqrcode does not know. Doubt: one page says 404."""
+
+    expired_code: Literal["40029", "42003"] = "40029"
+    """The answer to a code of /sns after its five minutes. Doubt: the list of codes has both."""
+
     nicknames_shown: bool = False
     """Whether user/info shows nickname and head image. Doubt: empty since the end of 2021, by a notice not re-read."""
 
     custom_sends_per_word: int | None = None
     """Customer messages allowed per message of the follower, then 45047; None: no limit. Doubt: the number varied."""
+
+    push_retries: int = 3
+    """How often a push without an answer is repeated. Doubt: *three retries* may mean three or four attempts in all."""
+
+    push_repeats_signed: Literal["anew", "same"] = "anew"
+    """Whether a repeated push has a timestamp and nonce of its own. Doubt: not documented."""
+
+    push_patience_seconds: float = 5
+    """How long an answer to a push may take, in real seconds: 5 by the platform's word; less for impatient tests."""

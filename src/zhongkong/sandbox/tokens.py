@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Literal
 
-Mode = Literal["classic", "stable"]
+Mode = Literal["classic", "stable", "wecom"]
 End = Literal["age", "replaced", "revoked"]
 
 
@@ -70,10 +70,13 @@ class TokenLine:
         """The token issued last, alive or not."""
         return self.tokens[-1] if self.tokens else None
 
-    def append(self, issued: Issued, *, kills_oldest: bool) -> None:
-        """Make `issued` current: the former lives out its overlap; `kills_oldest` ends the one before it at once."""
+    def append(self, issued: Issued, *, kills_oldest: bool, ends_former: bool = True) -> None:
+        """Make `issued` current: the former lives out its overlap; `kills_oldest` ends the one before it at once.
+
+        Without `ends_former` whatever was issued before lives on to its own end.
+        """
         now, tokens = issued.issued_at, self.tokens
-        if tokens:
+        if tokens and ends_former:
             former = tokens[-1]
             former.close(now + window_of(former.life), "replaced", issued.ip)
             if kills_oldest and len(tokens) > 1:

@@ -5,6 +5,7 @@ from typing import Any
 
 from zhongkong.sandbox.accounts import Account
 from zhongkong.sandbox.tokens import Issued
+from zhongkong.sandbox.wecom import agentid_of
 
 View = dict[str, Any]
 
@@ -27,6 +28,8 @@ def show_account(account: Account, now: float) -> View:
         },
         "classic": show_line(account.classic.current, account.classic.made, now),
         "stable": show_line(account.stable.current, account.stable.made, now) | {"forced": account.stable.forced},
+        "wecom": show_line(account.wecom.current, account.wecom.made, now),
+        "agentid": agentid_of(account) if account.kind == "wecom" else None,
         "followers": sum(follower.subscribed for follower in account.followers.values()),
         "templates": len(account.templates),
         "messages": account.messages,
@@ -70,3 +73,46 @@ def show_templates(account: Account) -> list[View]:
 def show_messages(account: Account) -> list[View]:
     """Return the messages that went out, oldest first."""
     return [asdict(sent) for sent in account.sent]
+
+
+def show_menu(account: Account) -> list[View]:
+    """Return the menu as people read it: of each button its name, what it does, and the buttons below it."""
+    return [_show_button(button) for button in (account.menu or {"button": []})["button"]]
+
+
+def _show_button(button: View) -> View:
+    deeds = [button.get(name) for name in ("type", "key", "url", "media_id", "article_id")]
+    return {
+        "name": button["name"],
+        "deed": " ".join(deed for deed in deeds if isinstance(deed, str)),
+        "below": [_show_button(sub) for sub in button["sub_button"]],
+    }
+
+
+def show_media(account: Account, now: float) -> list[View]:
+    """Return the files that are still to be had, oldest first, without their content."""
+    return [
+        {
+            "media_id": media.media_id,
+            "type": media.type,
+            "content_type": media.content_type,
+            "size": len(media.content),
+            "created_at": media.created_at,
+            "expires_at": media.expires_at,
+        }
+        for media in account.media.values()
+        if now < media.expires_at
+    ]
+
+
+def show_qrcodes(account: Account, now: float) -> list[View]:
+    """Return the QR codes whose pictures are still to be had, oldest first."""
+    return [asdict(qrcode) for qrcode in account.qrcodes.values() if qrcode.is_shown(now)]
+
+
+def show_tickets(account: Account, now: float) -> View:
+    """Return the last ticket of each type, in clear."""
+    return {
+        kind: {"ticket": ticket.value, "issued_at": ticket.issued_at, "expires_in": ticket.left(now)}
+        for kind, ticket in account.tickets.items()
+    }

@@ -11,7 +11,7 @@ How a token dies, each by one final instant (`Issued.dies_at`; dead *at* it):
   what came first; a former token whose life ends within the overlap dies of age;
 - revoked by a person, or by a reset of the secret: 40001.
 
-The two modes are two lines that never touch each other.
+The two modes are two lines that never touch each other. Tokens of WeCom are a third, in which nothing is replaced.
 
 The order in which a call with appid and secret is refused (the platform documents none; from the plainest fault of the
 request to the state of the account): 41002, 41004, 40002, 40013, 40125, 40243, 40164, minute quota, daily quota. Only
@@ -22,17 +22,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from zhongkong.sandbox.accounts import NEVER, Account, Follower, Kind, Template
-from zhongkong.sandbox.answers import Body, Refused
+from zhongkong.sandbox.admission import GRANT_TYPE, admit
+from zhongkong.sandbox.answers import Body, Refused, ok
 from zhongkong.sandbox.calls import CALLS, clear_quota
 from zhongkong.sandbox.draws import Draws
-from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile, build_meters
+from zhongkong.sandbox.holdings import Code, Media, QRCode, Scope, keep_newest
+from zhongkong.sandbox.media import MEDIA_GET_PATH, find_media
+from zhongkong.sandbox.moment import Moment
+from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile, build_meters, build_wecom_meters
 from zhongkong.sandbox.snapshots import build_snapshot, parse_snapshot
+from zhongkong.sandbox.sns import SNS
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.tokens import Issued, Mode, TokenLine, window_of
+from zhongkong.sandbox.wecom import GETTOKEN_PATH, WECOM_CALLS, build_refusal, check_ip, find_application
 
 TOKEN_PREFIX = "83_"
 KEPT_TOKENS = 64
-GRANT_TYPE = "client_credential"
 CLEAR_QUOTA_V2_PATH = "/cgi-bin/clear_quota/v2"
 
 
@@ -95,7 +100,7 @@ class World:
         """
         try:
             account = self._admit(appid, appsecret, GRANT_TYPE, ip, now)
-            return clear_quota(account, {"appid": appid}, now, self.switches)
+            return clear_quota(account, {"appid": appid}, self._moment(now))
         except Refused as refused:
             return self._answer(refused, CLEAR_QUOTA_V2_PATH, now)
 
@@ -110,9 +115,75 @@ class World:
         try:
             account = self._bearer(access_token, now, path)
             self._spend(account, path, now)
-            return row.answer(account, params or {}, now, self.switches)
+            return row.answer(account, params or {}, self._moment(now))
         except Refused as refused:
             return self._answer(refused, path, now)
+
+    def media(self, *, access_token: str | None, params: Mapping[str, Any], now: float) -> Media | Body:
+        """Return the file of media/get, or the body that is answered in its place."""
+        try:
+            account = self._bearer(access_token, now, MEDIA_GET_PATH)
+            self._spend(account, MEDIA_GET_PATH, now)
+            return find_media(account, params, now)
+        except Refused as refused:
+            return self._answer(refused, MEDIA_GET_PATH, now)
+
+    def qrcode(self, ticket: str | None, now: float) -> QRCode | None:
+        """Return the QR code that showqrcode draws for the ticket, without asking who calls; None for a bad one."""
+        codes = (account.qrcodes.get(ticket or "") for account in self.accounts.values())
+        return next((code for code in codes if code and code.is_shown(now)), None)
+
+    def sns(self, path: str, values: Mapping[str, str], *, ip: str, now: float) -> Body:
+        """Return the answer of any call in `sns.SNS`; `values` are those of its query or form."""
+        try:
+            return SNS[path](self.accounts, values, ip, self._moment(now))
+        except Refused as refused:
+            return self._answer(refused, path, now)
+
+    def gettoken(self, *, corpid: str | None, corpsecret: str | None, ip: str, now: float) -> Body:
+        """Return the application's token with its remaining seconds; it ends none. Source: 获取access_token."""
+        at = self._moment(now)
+        try:
+            account = find_application(self.accounts, corpid, corpsecret)
+            check_ip(account, GETTOKEN_PATH, ip, at)
+            self._spend(account, GETTOKEN_PATH, now)
+        except Refused as refused:
+            return build_refusal(refused, ip, at)
+        current = account.wecom.current
+        if current is None or not self._repeats_wecom(current, now):
+            current = self._issue(account, "wecom", ip, now)
+        return ok(access_token=current.value, expires_in=current.left(now))
+
+    def wecom_call(
+        self, path: str, *, access_token: str | None, params: Mapping[str, Any] | None = None, ip: str, now: float
+    ) -> Body:
+        """Return the answer of any call in `wecom.WECOM_CALLS`, its token checked first, then where it comes from."""
+        at, row = self._moment(now), WECOM_CALLS.get(path)
+        if row is None:
+            return build_refusal(Refused(40066), ip, at)
+        try:
+            return row.answer(self._application(access_token, path, ip, at), params or {}, at)
+        except Refused as refused:
+            return build_refusal(refused, ip, at)
+
+    def wecom_media(self, *, access_token: str | None, params: Mapping[str, Any], ip: str, now: float) -> Media | Body:
+        """Return the file of WeCom's media/get, or the body that is answered in its place."""
+        at = self._moment(now)
+        try:
+            return find_media(self._application(access_token, MEDIA_GET_PATH, ip, at), params, now)
+        except Refused as refused:
+            return build_refusal(refused, ip, at)
+
+    def wecom_refusal(self, errcode: int, now: float, ip: str, *, errmsg: str | None = None) -> Body:
+        """Return WeCom's body for `errcode`, for who stands before the world."""
+        return build_refusal(Refused(errcode, errmsg=errmsg), ip, self._moment(now))
+
+    def application(self, corpid: str | None, corpsecret: str | None) -> Account | None:
+        """Return the application of a corp by its secret, or None."""
+        try:
+            return find_application(self.accounts, corpid, corpsecret)
+        except Refused:
+            return None
 
     def refusal_of(self, access_token: str | None, now: float, path: str = "/cgi-bin/") -> Body | None:
         """Return None when the token is good for `path`, else the body that refuses it.
@@ -148,13 +219,17 @@ class World:
         token_length: int = 136,
     ) -> Account:
         """Return a new account; an appid or secret not given is drawn. Raises ValueError for what cannot be."""
-        appid = appid or "wx" + self._draws.hex(16)
+        appid = appid or ("ww" + self._draws.hex(16) + ":app" if kind == "wecom" else "wx" + self._draws.hex(16))
         if appid in self.accounts:
             raise ValueError(f"the sandbox already has an account {appid}")
         if kind not in get_args(Kind) or profile not in get_args(Profile):
             raise ValueError(f"the sandbox knows no account of kind {kind}, profile {profile}")
-        secret = secret or self._draws.hex(32)
+        if kind == "wecom" and not all(appid.partition(":")):
+            raise ValueError(f"an account of kind wecom has an appid like corpid:name, not {appid}")
+        secret = secret or self._draw_secret(kind)
         meters = build_meters(profile, self.switches.classic_minute_quota)
+        if kind == "wecom":
+            meters = build_wecom_meters(GETTOKEN_PATH)
         account = Account(appid, secret, kind, profile, expires_in, None, token_length, meters)
         account.set_expires_in(expires_in)
         account.set_token_length(token_length)
@@ -183,7 +258,7 @@ class World:
     def reset_secret(self, appid: str, now: float, secret: str | None = None) -> str:
         """Give the account another secret (drawn when not given) and return it; the old one is 40125 from now on."""
         account = self.account(appid)
-        account.secret = secret or self._draws.hex(32)
+        account.secret = secret or self._draw_secret(account.kind)
         if self.switches.reset_ends_tokens:
             self.revoke_all(appid, now)
         return account.secret
@@ -211,6 +286,10 @@ class World:
         for issued in self.issued(appid):
             self.revoke(issued.value, now)
 
+    def draw(self, digits: int) -> str:
+        """Return so many hex digits that were not drawn before."""
+        return self._draws.hex(digits)
+
     def add_follower(
         self, appid: str, nickname: str, now: float, *, openid: str | None = None, unionid: str | None = None
     ) -> Follower:
@@ -225,6 +304,14 @@ class World:
         template = Template(template_id or self._draws.text(43), title, content)
         self.account(appid).templates[template.template_id] = template
         return template
+
+    def agree(self, appid: str, openid: str, scope: Scope, now: float) -> Code:
+        """Let a person agree to `scope`, or log in to a mini program, and return the code. Raises LookupError."""
+        account = self.account(appid)
+        code = Code(self._draws.text(32), account.follower(openid).openid, scope, now)
+        account.codes[code.value] = code
+        keep_newest(account.codes)
+        return code
 
     # The truth, for an oracle.
 
@@ -243,14 +330,17 @@ class World:
         return self._tokens.get(access_token)
 
     def account_of(self, access_token: str) -> Account | None:
-        """Return the account that the token belongs to, dead or alive; None when unknown."""
+        """Return the account that the token, its own or a person's, belongs to, dead or alive; None when unknown."""
         issued = self._tokens.get(access_token)
-        return None if issued is None else self.accounts[issued.appid]
+        if issued is not None:
+            return self.accounts[issued.appid]
+        return next((account for account in self.accounts.values() if access_token in account.grants), None)
 
     def issued(self, appid: str) -> list[Issued]:
         """Return the account's remembered tokens, by time of issue; the account's lines count them all."""
         account = self.account(appid)
-        return sorted([*account.classic.tokens, *account.stable.tokens], key=lambda issued: issued.issued_at)
+        tokens = [*account.classic.tokens, *account.stable.tokens, *account.wecom.tokens]
+        return sorted(tokens, key=lambda issued: issued.issued_at)
 
     # Keeping.
 
@@ -268,30 +358,19 @@ class World:
 
     # Rules.
 
+    def _moment(self, now: float) -> Moment:
+        return Moment(now, self.switches, self._draws)
+
     def _admit(self, appid: str | None, secret: str | None, grant_type: str | None, ip: str, now: float) -> Account:
-        if not appid:
-            raise Refused(41002)
-        if not secret:
-            raise Refused(41004)
-        if grant_type != GRANT_TYPE:
-            raise Refused(40002)
-        account = self.accounts.get(appid)
-        if account is None:
-            raise Refused(40013)
-        if secret != account.secret:
-            raise Refused(40125)
-        if account.is_frozen(now):
-            raise Refused(40243, errmsg=self.switches.frozen_errmsg)
-        if account.allow_list is not None:
-            self._check_ip(account, ip.removeprefix("::ffff:"))
-        return account
+        at = self._moment(now)
+        return admit(self.accounts, at, appid=appid, secret=secret, grant_type=grant_type, ip=ip)
 
     def _bearer(self, access_token: str | None, now: float, path: str) -> Account:
         """Return the account whose token this is, if it may call `path`. Raises: Refused."""
         if not access_token:
             raise Refused(41001)
         issued = self._tokens.get(access_token)
-        if issued is None:
+        if issued is None or issued.mode == "wecom":
             raise Refused(int(self.switches.unknown_token))
         if now >= issued.dies_at:
             raise Refused(self._errcode_of_dead(issued))
@@ -300,17 +379,36 @@ class World:
             raise Refused(48001)
         return account
 
-    def _check_ip(self, account: Account, ip: str) -> None:
-        """Raise for a caller outside the list. Taken for every call with the secret and both kinds alike."""
-        applies = account.profile != "test" or self.switches.test_account_has_allow_list
-        if applies and ip not in (account.allow_list or ()):
-            raise Refused(self.switches.not_allowed_errcode, ip=ip)
+    def _application(self, access_token: str | None, path: str, ip: str, at: Moment) -> Account:
+        """Return the application of WeCom whose token this is, if it may call `path` from there. Raises: Refused."""
+        if not access_token:
+            raise Refused(41001)
+        issued = self._tokens.get(access_token)
+        if issued is None or issued.mode != "wecom":
+            raise Refused(40014)
+        if at.now >= issued.dies_at:
+            raise Refused(int(self.switches.wecom_expired) if issued.end == "age" else 40014)
+        account = self.accounts[issued.appid]
+        check_ip(account, path, ip, at)
+        if path in account.forbidden:
+            raise Refused(48002)
+        self._spend(account, path, at.now)
+        return account
+
+    def _repeats_wecom(self, current: Issued, now: float) -> bool:
+        blind = self.switches.wecom_revoked == "same"
+        lives = now < (current.expires_at if blind else current.dies_at)
+        return self.switches.wecom_repeat == "same" and lives and current.left(now) > 0
+
+    def _draw_secret(self, kind: Kind) -> str:
+        return self._draws.text(43) if kind == "wecom" else self._draws.hex(32)
 
     def _spend(self, account: Account, path: str, now: float) -> None:
         meter = account.meters.get(path)
         spent = meter and meter.spend(now, account.scale)
         if spent:
-            raise Refused(45009 if spent == "day" else self.switches.minute_quota_errcode)
+            is_named_alike = spent == "day" or account.kind == "wecom"
+            raise Refused(45009 if is_named_alike else self.switches.minute_quota_errcode)
 
     def _grants_force(self, account: Account, now: float) -> bool:
         if now - account.forced_at < self.switches.force_gap_seconds:
@@ -327,11 +425,13 @@ class World:
         return (current.expires_at if blind else current.dies_at) - now > window_of(current.life)
 
     def _issue(self, account: Account, mode: Mode, ip: str, now: float, *, forced: bool = False) -> Issued:
-        value = TOKEN_PREFIX + self._draws.text(account.token_length - len(TOKEN_PREFIX))
+        prefix = "" if mode == "wecom" else TOKEN_PREFIX
+        value = prefix + self._draws.text(account.token_length - len(prefix))
         life = account.expires_in
         issued = Issued(value, account.appid, mode, now, life, ip, forced, now + life, now + life)
-        line = account.classic if mode == "classic" else account.stable
-        line.append(issued, kills_oldest=mode == "stable" or self.switches.classic_third_fetch == "kills_oldest")
+        line = {"classic": account.classic, "stable": account.stable, "wecom": account.wecom}[mode]
+        kills_oldest = mode == "stable" or self.switches.classic_third_fetch == "kills_oldest"
+        line.append(issued, kills_oldest=kills_oldest, ends_former=mode != "wecom")
         self._tokens[value] = issued
         self._forget_old(line, now)
         return issued

@@ -13,6 +13,7 @@ from zhongkong.core.handing import REFRESH_IN_LONGEST
 from zhongkong.core.issuing import overlap_of
 from zhongkong.errors import SettingInvalid
 from zhongkong.settings.declared import ACCOUNTS_VARIABLE, declare, declare_all, refuse_doubles
+from zhongkong.settings.sinks import SinkDeclaration, declare_sink, refuse_twins
 from zhongkong.settings.table import Settings, table
 from zhongkong.settings.written import Written, read_value, unknown
 
@@ -64,17 +65,20 @@ def load_settings(
     environ = environ or {}
     values = _from_environment(environ) | _from_flags(flags or {})
     declarations = declare_all(environ.get(ACCOUNTS_VARIABLE, ""))
+    sinks: tuple[SinkDeclaration, ...] = ()
     if file is not None:
         written = Written(file)
         values = _from_file(written) | values
         declarations = (
-            *(declare(one, where, written.directory) for one, where in written.accounts()),
+            *(declare(one, where, written.directory) for one, where in written.tables("account")),
             *declarations,
         )
+        sinks = tuple(declare_sink(one, where, written.directory) for one, where in written.tables("sink"))
     refuse_doubles(declarations)
+    refuse_twins(sinks)
     data_dir = values.get("data_dir") or default_data_dir(environ)
-    settings = Settings(**(_defaults(data_dir) | values), declarations=declarations, file=file)
-    _check_promise(settings)
+    settings = Settings(**(_defaults(data_dir) | values), declarations=declarations, sinks=sinks, file=file)
+    check_promise(settings.poll_seconds, settings.longest_call_seconds)
     return settings
 
 
@@ -107,7 +111,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _is_service_link(variable: str, given: str) -> bool:
     """Say whether Kubernetes wrote it, as it does into every pod beside a service called zhongkong."""
-    if variable == "ZHONGKONG_PORT":
+    if variable in ("ZHONGKONG_PORT", "ZHONGKONG_TLS_PORT"):
         return given.startswith(("tcp://", "udp://"))
     return not variable.startswith("ZHONGKONG_SANDBOX_") and _SERVICE_LINK.fullmatch(variable) is not None
 
@@ -121,13 +125,15 @@ def _from_flags(flags: Mapping[str, object]) -> dict[str, Any]:
     }
 
 
-def _check_promise(settings: Settings) -> None:
+def check_promise(poll_seconds: float, longest_call_seconds: float) -> None:
     """Refuse what would let a reader who does as he is told use a token that its successor has ended.
 
     He may hold it `refresh_in` after it was handed out, a successor is known a poll later, and his own call takes a
     while: all of it must fit into the time for which the platform still takes a former token.
+
+    Raises: SettingInvalid.
     """
     overlap = overlap_of(PLATFORM_LIFE)
-    taken = settings.poll_seconds + REFRESH_IN_LONGEST + settings.longest_call_seconds
+    taken = poll_seconds + REFRESH_IN_LONGEST + longest_call_seconds
     if taken >= overlap:
         raise SettingInvalid("setting_breaks_promise", taken=round(taken, 1), overlap=round(overlap))

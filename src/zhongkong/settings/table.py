@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from zhongkong.messages import LANGUAGES
 from zhongkong.settings.declared import Declaration
+from zhongkong.settings.sinks import SinkDeclaration
 from zhongkong.settings.values import (
     Bind,
     Network,
@@ -24,6 +25,7 @@ from zhongkong.settings.values import (
     read_port,
     read_prefix,
     read_proxy,
+    read_public_url,
     read_seconds,
     read_store_url,
     whole_number,
@@ -41,6 +43,8 @@ class Setting(NamedTuple):
     default: str
     """As it would be written; with DATA_DIR for the data directory."""
     unit: str
+    bare: str
+    """What its flag means when nothing follows it; the empty text: something must."""
 
     @property
     def variable(self) -> str:
@@ -53,8 +57,9 @@ class Setting(NamedTuple):
         return "--" + self.field.replace("_", "-")
 
 
-def _setting(read: Read, default: str, *, name: str = "", unit: str = "") -> Any:  # noqa: ANN401 (a field of any type)
-    return field(metadata={"read": read, "default": default, "name": name, "unit": unit})
+def _setting(read: Read, default: str, *, is_secret: bool = False, **more: str) -> Any:  # noqa: ANN401 (any type)
+    metadata = {"read": read, "default": default, "name": "", "unit": "", "bare": "", **more}
+    return field(repr=not is_secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +70,29 @@ class Settings:
     lang: str = _setting(one_of("lang", "", *LANGUAGES), "")
     host: str = _setting(read_host, "127.0.0.1")
     port: int = _setting(read_port, "8600")
+    tls_port: int = _setting(whole_number(0, 65535, "tls_port"), "0", bare="8643")
     workers: int = _setting(whole_number(1, 64, "workers"), "1")
+    public_url: str = _setting(read_public_url, "", unit="URL")
     trusted_proxies: tuple[Network, ...] = _setting(read_networks, "")
     metrics_bind: Bind | None = _setting(read_bind, "", unit="host:port")
     log_format: str = _setting(one_of("log_format", "text", "json"), "text")
-    egress_proxy: str = _setting(read_proxy, "", unit="URL")
+    egress_proxy: str = _setting(read_proxy, "", is_secret=True, unit="URL")
     poll_seconds: float = _setting(read_seconds, "1", unit="s")
     longest_call_seconds: float = _setting(read_seconds, "60", unit="s")
+    gateway_body_limit: int = _setting(
+        whole_number(1, 1024, "gateway_body_limit"), "64", name="gateway.body_limit", unit="MiB"
+    )
+    gateway_in_flight: int = _setting(whole_number(1, 100_000, "gateway_in_flight"), "256", name="gateway.in_flight")
     seal_file: Path = _setting(read_path, "DATA_DIR/zhongkong.seal")
-    store_url: str = _setting(read_store_url, "sqlite:///DATA_DIR/zhongkong.db", name="store.url", unit="URL")
+    store_url: str = _setting(
+        read_store_url, "sqlite:///DATA_DIR/zhongkong.db", is_secret=True, name="store.url", unit="URL"
+    )
     store_prefix: str = _setting(read_prefix, "zhongkong_", name="store.prefix")
     sandbox_port: int = _setting(read_port, "8601", name="sandbox.port")
     declarations: tuple[Declaration, ...] = ()
     """The accounts that file and environment declare; `read_accounts` reads their secrets."""
+    sinks: tuple[SinkDeclaration, ...] = ()
+    """The sinks that the file declares; `read_sinks` reads their secrets."""
     file: Path | None = None
     """The file that was read."""
 
@@ -86,7 +101,7 @@ class Settings:
 def table() -> tuple[Setting, ...]:
     """Return every setting, in the order in which they are documented."""
     return tuple(
-        Setting(one.name, given["name"] or one.name, given["read"], given["default"], given["unit"])
+        Setting(one.name, given["name"] or one.name, given["read"], given["default"], given["unit"], given["bare"])
         for one in fields(Settings)
         if (given := one.metadata)
     )

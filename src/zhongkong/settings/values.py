@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from zhongkong.wechat.endpoints import is_appid
+
 Network: TypeAlias = IPv4Network | IPv6Network
 Read: TypeAlias = Callable[[object, Path], Any]
 
@@ -118,10 +120,21 @@ def read_base_url(given: object, _directory: Path) -> str:
     return given.rstrip("/")
 
 
+def read_public_url(given: object, directory: Path) -> str:
+    """Return where others find the hub, as `read_base_url`; the empty text: nobody said."""
+    return "" if given == "" else read_base_url(given, directory)
+
+
+def read_appid(given: object, _directory: Path) -> str:
+    """Return an appid; of an account of WeCom it is `corpid:name`."""
+    if not isinstance(given, str) or not is_appid(given):
+        raise Unfit("appid")
+    return given
+
+
 read_text = matching(r"(?s:.*)", "text")
 read_host = matching(r"[A-Za-z0-9.:_-]+", "host")
 read_port = whole_number(0, 65535, "port")
 read_proxy = matching(r"(http://[^/\s]+/?)?", "proxy")
 read_store_url = matching(r"[a-z0-9+]+://\S*", "store_url")
 read_prefix = matching(r"([a-z][a-z0-9_]{0,31})?", "prefix")
-read_appid = matching(r"[A-Za-z0-9_-]{3,64}", "appid")

@@ -11,6 +11,8 @@ from typing import Any
 from zhongkong.errors import SettingInvalid
 from zhongkong.settings.values import Read, Unfit
 
+TABLES = ("account", "sink")
+"""What is written once for each, with two brackets."""
 _HEADER = re.compile(r"\s*\[+\s*([\w.-]+)\s*\]")
 
 
@@ -35,21 +37,23 @@ class Written:
         self._lines = text.splitlines()
 
     def values(self) -> list[tuple[str, object, str]]:
-        """Return name, value and place of everything but the accounts."""
+        """Return name, value and place of everything but what is declared in tables of its own."""
         named: list[tuple[str, object]] = []
         for name, given in self._document.items():
+            if name in TABLES:
+                continue
             if isinstance(given, dict):
                 named.extend((f"{name}.{inner}", value) for inner, value in given.items())
-            elif name != "account":
+            else:
                 named.append((name, given))
         return [(name, given, self._place(name)) for name, given in named]
 
-    def accounts(self) -> list[tuple[dict[str, Any], str]]:
-        """Return every `[[account]]` with its place."""
-        tables = self._document.get("account", [])
+    def tables(self, name: str) -> list[tuple[dict[str, Any], str]]:
+        """Return every `[[account]]`, or another of `TABLES`, with its place."""
+        tables = self._document.get(name, [])
         if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
-            raise SettingInvalid("setting_wants_account", setting="account", where=self._place("account"))
-        return [(one, self._place("account", nth)) for nth, one in enumerate(tables)]
+            raise SettingInvalid(f"setting_wants_{name}", setting=name, where=self._place(name))
+        return [(one, self._place(name, nth)) for nth, one in enumerate(tables)]
 
     def _place(self, name: str, nth: int = 0) -> str:
         """Return file and line of the `nth` time that `name` stands there, as a key or as the head of a table."""

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 BODY_LONGEST = 65_536
 """Bytes. No answer of the calls that the keeper makes comes near; a longer one is not the platform's."""
@@ -46,22 +46,22 @@ class Unreadable:
     why: str
 
 
-def parse_grant(status: int, body: bytes) -> Granted | Refused | Unreadable:
-    """Return what a token call brought; only a clean answer is an answer, all else leaves the attempt open.
+def parse_grant(status: int, body: bytes, name: str = "access_token") -> Granted | Refused | Unreadable:
+    """Return what a mint brought under `name`; only a clean answer is an answer, all else leaves the attempt open.
 
     A body with a token *and* an errcode contradicts itself and is unreadable. The Content-Type is not asked: the
-    platform labels JSON as text/plain at times. Source: 获取 Access Token; 获取稳定版接口调用凭据.
+    platform labels JSON as text/plain at times. Source: 获取 Access Token; 获取稳定版接口调用凭据; 获取 ticket.
     """
     answer = _parse_answer(status, body)
     if isinstance(answer, Unreadable):
         return answer
     errcode = _errcode_of(answer)
-    token = answer.get("access_token")
+    token = answer.get(name)
     if errcode is None:
         return Unreadable("errcode_malformed")
     if errcode:
         return Unreadable("token_and_errcode") if token else _refused(errcode, answer.get("errmsg"))
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+    if not is_token(token):
         return Unreadable("token_malformed" if token else "token_missing")
     expires_in = answer.get("expires_in")
     if type(expires_in) is not int or not 1 <= expires_in <= LIFE_LONGEST:
@@ -77,6 +77,24 @@ def parse_probe(status: int, body: bytes) -> int | None:
     if "errcode" not in answer and not isinstance(answer.get("ip_list"), list):
         return None
     return _errcode_of(answer)
+
+
+def is_token(value: object) -> TypeGuard[str]:
+    """Say whether this can be a credential's value: printable ASCII without spaces, at most 2,048 characters."""
+    return isinstance(value, str) and _TOKEN.fullmatch(value) is not None
+
+
+def parse_errcode(body: bytes) -> int | None:
+    """Return the errcode of a business call's answer, 0 if it names none, None for what is no JSON object."""
+    answer = _parse_answer(200, body)
+    return None if isinstance(answer, Unreadable) else _errcode_of(answer)
+
+
+def parse_refusal(body: bytes) -> Refused | None:
+    """Return the refusal in a business call's answer; None for what is none."""
+    answer = parse_object(body)
+    errcode = None if isinstance(answer, Unreadable) else _errcode_of(answer)
+    return _refused(errcode, answer.get("errmsg")) if errcode and not isinstance(answer, Unreadable) else None
 
 
 def parse_rid(errmsg: str) -> str:
@@ -117,9 +135,14 @@ def _errcode_of(answer: dict[str, Any]) -> int | None:
 
 
 def _parse_answer(status: int, body: bytes) -> dict[str, Any] | Unreadable:
-    """Return the JSON object of an HTTP 200. A BOM is passed over; a name given twice could mean either, so neither."""
+    """Return the JSON object of an HTTP 200."""
     if status != 200:  # noqa: PLR2004 (the one status that the platform answers with)
         return Unreadable(f"status_{status}")
+    return parse_object(body)
+
+
+def parse_object(body: bytes) -> dict[str, Any] | Unreadable:
+    """Return a JSON object. A BOM is passed over; a name given twice could mean either, so neither."""
     if len(body) > BODY_LONGEST:
         return Unreadable("too_long")
     try:

@@ -15,6 +15,9 @@ from importlib.resources import files
 
 from zhongkong.wechat.endpoints import Domain
 
+WRONG_PAIR = frozenset({40001, 40013, 40091, 40125})
+"""Of a token route: the platform does not know this appid with this secret; nothing that time or quota would mend."""
+
 
 class Verdict(Enum):
     """What the keeper does after a mint was refused."""
@@ -61,6 +64,8 @@ class Meaning:
 SYSTEM_BUSY = -1
 REFUSED_TOKEN = frozenset({40001, 40014, 42001})
 """What a business call answers to a token it does not take: replaced, not recognised, past its life."""
+WRONG_SECRET = 40001
+"""At WeCom: there this is the secret's, whatever call it answers."""
 
 _TOKEN_ROUTES: Mapping[int, Verdict] = {
     SYSTEM_BUSY: Verdict.TRANSIENT,
@@ -76,9 +81,32 @@ _TOKEN_ROUTES: Mapping[int, Verdict] = {
         Verdict.PERSON,
     ),
 }
+_TICKET_ROUTES: Mapping[int, Verdict] = {
+    SYSTEM_BUSY: Verdict.TRANSIENT,
+    45009: Verdict.QUOTA,
+    45011: Verdict.QUOTA,
+    **dict.fromkeys((40097, 40164, 48001, 48004, 48017, 50002, 50004, 50007, 61004), Verdict.PERSON),
+}
+"""A refused access_token (40001, 40014, 42001) passes: it is replaced."""
+_WECOM_ROUTES: Mapping[int, Verdict] = {
+    SYSTEM_BUSY: Verdict.TRANSIENT,
+    45009: Verdict.QUOTA,
+    **dict.fromkeys(
+        (
+            *(40001, 40013, 40091, 41002, 41004, 42012),
+            *(48002, 48004, 60020, 670001),
+        ),
+        Verdict.PERSON,
+    ),
+}
+"""The same for token and tickets. 45033, too many at once, passes; so does a refused access_token (40014, 42001)."""
 _VERDICTS: Mapping[tuple[Domain, str], Mapping[int, Verdict]] = {
     ("mp", "token"): _TOKEN_ROUTES,
     ("mp", "stable_token"): _TOKEN_ROUTES,
+    ("mp", "getticket"): _TICKET_ROUTES,
+    ("wecom", "gettoken"): _WECOM_ROUTES,
+    ("wecom", "get_jsapi_ticket"): _WECOM_ROUTES,
+    ("wecom", "get"): _WECOM_ROUTES,
 }
 
 
@@ -91,19 +119,19 @@ def verdict(domain: Domain, endpoint: str, errcode: int) -> Verdict:
     return _VERDICTS[domain, endpoint].get(errcode, Verdict.TRANSIENT)
 
 
-def judge_probe(errcode: int | None) -> ProbeVerdict:
+def judge_probe(errcode: int | None, domain: Domain = "mp") -> ProbeVerdict:
     """Return what a probe's answer proves; None stands for silence, a 5xx, or an answer that cannot be read.
 
     A refusal for any other reason was given to a token that the platform knew, so it is alive.
     """
     if errcode is None or errcode == SYSTEM_BUSY:
         return ProbeVerdict.UNKNOWN
-    return ProbeVerdict.DEAD if errcode in REFUSED_TOKEN else ProbeVerdict.ALIVE
+    return ProbeVerdict.DEAD if is_refused_token(errcode, domain) else ProbeVerdict.ALIVE
 
 
-def is_refused_token(errcode: int) -> bool:
+def is_refused_token(errcode: int, domain: Domain = "mp") -> bool:
     """Say whether a business call was refused for its token. Not for token routes: there 40001 means the secret."""
-    return errcode in REFUSED_TOKEN
+    return errcode in REFUSED_TOKEN and not (domain == "wecom" and errcode == WRONG_SECRET)
 
 
 def meaning_of(domain: Domain, errcode: int, endpoint: str = "*") -> Meaning | None:

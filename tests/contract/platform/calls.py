@@ -19,6 +19,9 @@ from zhongkong.wechat.errcodes import ProbeVerdict
 SECRET = "5e+c/r=e&t?Zq7LmN4pXw2RtV8s %ü"
 VALUE = "83_+/=&Hk3TgB9yDc5FjW6n"
 
+MODES = (Mode.CLASSIC, Mode.STABLE)
+"""How the platform itself is asked."""
+
 ACCOUNT = Account("wx0123456789abcdef", AccountKind.OFFICIAL, Secret(SECRET))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.platform.calls import Names, mint, mint_by_tls, order_at, platform
+from tests.contract.platform.calls import MODES, Names, mint, mint_by_tls, order_at, platform
 from tests.contract.platform.certificates import Certificates
 from tests.contract.platform.conftest import Run
 from tests.contract.platform.wire import (
@@ -55,7 +55,7 @@ async def mint_at(url: str, way: Way) -> Outcome:
     return await platform(DEADLINE, way).mint(order_at(url))
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("phase", STALLS)
 def test_silence_after_the_request_left_is_ambiguous(run: Run[Any], phase: str, mode: Mode) -> None:
     """The platform may have acted and its word be on the way."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.platform.calls import SECRET, Names, mint_by_tls, order_at, platform
+from tests.contract.platform.calls import MODES, SECRET, Names, mint_by_tls, order_at, platform
 from tests.contract.platform.certificates import Certificates
 from tests.contract.platform.conftest import Run
 from tests.contract.platform.wire import (
@@ -31,7 +31,7 @@ async def mint_at(url: str, way: Way, mode: Mode = Mode.CLASSIC) -> Outcome:
     return await platform(way=way).mint(order_at(url, mode))
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_refused_connection_is_not_sent(run: Run[Any], mode: Mode) -> None:
     """Nobody was there to send it to."""
     with refusing_port() as port:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.contract.platform.calls import ACCOUNT, SECRET, VALUE, Names, order_at, platform
+from tests.contract.platform.calls import ACCOUNT, MODES, SECRET, VALUE, Names, order_at, platform
 from tests.contract.platform.conftest import Run
 from tests.contract.platform.wire import (
     GRANT,
@@ -24,7 +24,8 @@ from tests.contract.platform.wire import (
     silent_port,
 )
 from zhongkong.adapters.connections import Way
-from zhongkong.adapters.platform import DETOUR, AiohttpPlatform
+from zhongkong.adapters.hosts import DETOUR
+from zhongkong.adapters.platform import AiohttpPlatform
 from zhongkong.core.model import Ambiguous, Mode, NotSent, Outcome
 from zhongkong.wechat.answers import Granted
 from zhongkong.wechat.endpoints import PLATFORM_HOSTS
@@ -39,7 +40,7 @@ def test_every_call_has_a_connection_of_its_own(run: Run[Any]) -> None:
     async def scenario() -> tuple[list[Outcome], int, int]:
         async with Wire(sends_then_stalls(KEPT)) as wire:
             hub = platform()
-            told = [await hub.mint(order_at(wire.url, mode)) for mode in (*Mode, *Mode)]
+            told = [await hub.mint(order_at(wire.url, mode)) for mode in (*MODES, *MODES)]
             await hub.probe(replace(ACCOUNT, base_url=wire.url), VALUE)
         return told, len(wire.requests), len(wire.talks)
 
@@ -48,7 +49,7 @@ def test_every_call_has_a_connection_of_its_own(run: Run[Any]) -> None:
     assert requests == connections == 5
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_server_that_hangs_up_on_the_next_request_gets_it_once(run: Run[Any], mode: Mode) -> None:
     """The client library sends a GET again whose connection broke: of two calls made, three arrive. Here two do."""
 

@@ -15,14 +15,13 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.contract.platform.calls import ACCOUNT, SECRET, VALUE, Names, order_at, platform
+from tests.contract.platform.calls import ACCOUNT, MODES, SECRET, VALUE, Names, order_at, platform
 from tests.contract.platform.certificates import Certificates
 from tests.contract.platform.conftest import Run
 from tests.contract.platform.test_not_sent import HANDSHAKES, PROXIES
 from tests.contract.platform.test_outcomes import AMBIGUOUS, CLEAN
 from tests.contract.platform.wire import GRANT, Script, Talk, Wire, refusing_port, says_nothing, sends_then_stalls
 from zhongkong.adapters.connections import Answer, Message, Way
-from zhongkong.core.model import Mode
 
 PASSWORD = "p+a/s=s&Yv8KsE4qUz7MxJ2d"
 HEARTS = {
@@ -82,7 +81,7 @@ def listener() -> Iterator[Listener]:
 async def call_all(url: str, way: Way, deadline: float = 0.1) -> list[object]:
     """Make every kind of call once and return what was told."""
     hub = platform(deadline, way)
-    told: list[object] = [await hub.mint(order_at(url, mode)) for mode in Mode]
+    told: list[object] = [await hub.mint(order_at(url, mode)) for mode in MODES]
     return [*told, await hub.probe(replace(ACCOUNT, base_url=url), VALUE)]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from zhongkong.adapters.seal import FileSeal
+from zhongkong.adapters.seal import FileSeal, RingSeal
 from zhongkong.adapters.stores.place import FileSystemOf, file_system_of
 from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
 from zhongkong.core.ports import Seal
@@ -51,6 +53,16 @@ class SqliteHarness:
             patience=self.patience,
             file_system_of=self.file_system_of,
         )
+
+    def spoil(self, appid: str) -> bool:
+        """Seal its secret and its token with a key that nobody has."""
+        lost = RingSeal(b"lost" * 8)
+        with closing(sqlite3.connect(self.path)) as tool, tool:
+            secrets = tool.execute(
+                "UPDATE zhongkong_accounts SET secret = ? WHERE appid = ?", [lost.close("x", appid), appid]
+            )
+            tool.execute("UPDATE zhongkong_records SET value = ? WHERE appid = ?", [lost.close("x", appid), appid])
+        return secrets.rowcount == 1
 
     def stored_bytes(self) -> bytes:
         """Return what lies on the disk, the log beside the database included."""

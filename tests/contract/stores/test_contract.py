@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.stores.servers import ServerHarness
 from tests.contract.stores.sqlite import FakeWall, SqliteHarness
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.ports import FullStore
@@ -23,6 +24,10 @@ class MemoryHarness:
     async def open(self) -> FullStore:
         """Return the store."""
         return self._store
+
+    def spoil(self, _appid: str) -> bool:
+        """Say that nothing is sealed."""
+        return False
 
     def stored_bytes(self) -> bytes:
         """Return nothing: a process's memory is not for others to read."""
@@ -45,3 +50,12 @@ class TestSqlite(StoreContract):
     def harness(self, tmp_path: Path) -> SqliteHarness:
         """Return an empty store."""
         return SqliteHarness(tmp_path)
+
+
+class TestServers(StoreContract):
+    """PostgreSQL, and MySQL or MariaDB: one schema for all tests, emptied before each."""
+
+    @pytest.fixture
+    def harness(self, server: ServerHarness) -> ServerHarness:
+        """Return an empty store."""
+        return server

@@ -15,18 +15,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from pwd import getpwuid
+from typing import Any
 
 import pytest
+from sqlalchemy import Row
 
 from tests.contract.stores.sqlite import SqliteHarness, run
 from zhongkong.adapters.seal import RingSeal
-from zhongkong.core.model import NEVER, Event
+from zhongkong.adapters.stores.rows import Rows
+from zhongkong.core.model import NEVER, Event, Record
 from zhongkong.errors import StoreError, StoreRefused, StoreUnavailable, ZhongkongError
 from zhongkong.testing.store_contract.stories import SLOT, Count, one
 from zhongkong.wechat.advice import explain_error
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 NOBODY = 65534
+ME = getpwuid(os.geteuid()).pw_name
 ANOTHER = getpwuid(NOBODY if IS_ROOT else os.geteuid()).pw_name
 KEY = b"k" * 32
 BULK = Event("bulk", "", {"text": "x" * 100_000})
@@ -72,7 +76,7 @@ class TestPassing:
         fill(small_disk)
         with pytest.raises(StoreUnavailable) as caught:
             await store.tell([BULK])
-        told(caught.value, "store_full", str(harness.path))
+        told(caught.value, "store_full", str(harness.path), ME)
         assert (await store.load(SLOT)).asks == 1
         another = await harness.open()
         assert (await another.load(SLOT)).asks == 1
@@ -83,6 +87,71 @@ class TestPassing:
         await store.close()
 
     @run
+    async def test_a_full_disk_on_which_nobody_uses_the_file(self, small_disk: Path) -> None:
+        """A hub that ended in order left no index behind, and there is no room for a new one: one may begin and read.
+
+        It writes when there is room, and sees what others wrote before.
+        """
+        harness = SqliteHarness(small_disk)
+        store = await harness.open()
+        await store.apply([Count(SLOT)])
+        await store.close()
+        fill(small_disk)
+        store = await harness.open()
+        for _ in range(2):
+            assert (await store.load(SLOT)).asks == 1
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.apply([Count(SLOT)])
+        told(caught.value, "store_full", str(harness.path), ME)
+        (small_disk / "filling").unlink()
+        another = await harness.open()
+        assert (await one(another, Count(SLOT))).answer == 1
+        assert (await store.load(SLOT)).asks == 2
+        assert (await one(store, Count(SLOT))).answer == 2
+        await another.close()
+        await store.close()
+
+    @run
+    async def test_what_is_read_while_somebody_begins_to_write_counts_for_nothing(
+        self, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without the index a reader cannot see what is in the log, nor keep pages from being folded in under it."""
+        harness = SqliteHarness(small_disk)
+        store = await harness.open()
+        await store.apply([Count(SLOT)])
+        await store.close()
+        fill(small_disk)
+        store = await harness.open()
+        read = Rows.read_record
+
+        def read_slowly(rows: Rows, row: Row[Any]) -> Record:
+            (small_disk / "filling").unlink()
+            with foreign(harness.path) as tool:
+                tool.execute("DELETE FROM zhongkong_records")
+            return read(rows, row)
+
+        monkeypatch.setattr(Rows, "read_record", read_slowly)
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.load(SLOT)
+        assert caught.value.code == "store_full"
+        assert (await store.load(SLOT)).asks == 0
+        await store.close()
+
+    @run
+    async def test_a_full_disk_with_a_log_that_cannot_be_read(self, small_disk: Path) -> None:
+        """The file alone would be the past: rather nothing than that."""
+        harness = SqliteHarness(small_disk)
+        store = await harness.open()
+        await store.apply([Count(SLOT)])
+        kept = harness.path.with_name("hub.db-wal").read_bytes()
+        await store.close()
+        harness.path.with_name("hub.db-wal").write_bytes(kept)
+        fill(small_disk)
+        with pytest.raises(StoreUnavailable) as caught:
+            await harness.open()
+        told(caught.value, "store_full", str(harness.path), ME)
+
+    @run
     async def test_a_disk_too_full_to_begin(self, small_disk: Path) -> None:
         """Opening says so too, and leaves nothing that would stand in the way later."""
         harness = SqliteHarness(small_disk)
@@ -90,7 +159,7 @@ class TestPassing:
         fill(small_disk)
         with pytest.raises(StoreUnavailable) as caught:
             await harness.open()
-        told(caught.value, "store_full", str(harness.path))
+        told(caught.value, "store_full", str(harness.path), ME)
         (small_disk / "filling").unlink()
         store = await harness.open()
         assert (await one(store, Count(SLOT))).answer == 0
@@ -137,7 +206,7 @@ class TestPassing:
             tool.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable) as caught:
                 await store.apply([Count(SLOT)])
-            told(caught.value, "store_locked", str(harness.path))
+            told(caught.value, "store_locked", str(harness.path), ME)
             assert (await store.load(SLOT)).asks == 1
             assert len((await store.changes(NEVER)).records) == 1
             another = await harness.open()
@@ -155,7 +224,7 @@ class TestPassing:
             tool.execute("BEGIN EXCLUSIVE")
             with pytest.raises(StoreUnavailable) as caught:
                 await harness.open()
-            told(caught.value, "store_locked", str(harness.path))
+            told(caught.value, "store_locked", str(harness.path), ME)
         store = await harness.open()
         assert (await one(store, Count(SLOT))).answer == 0
         await store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,16 +52,37 @@ def test_the_schemas_number_is_the_newest_migrations() -> None:
 
 
 @run
+async def test_a_store_of_every_earlier_schema_is_brought_along_with_what_it_holds(tmp_path: Path) -> None:
+    """Made as its program made it: today's store without what later migrations added."""
+    path, seal = tmp_path / "hub.db", FileSeal(tmp_path / "seal")
+    store = await open_sqlite(path, seal)
+    account = await store.put_account(ACCOUNT)
+    record = await minted(store, account)
+    await store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE zhongkong_meta DROP COLUMN signing_key")
+        for table in ("callbacks", "proofs", "pushes"):
+            connection.execute(f"DROP TABLE zhongkong_{table}")
+        connection.execute("UPDATE zhongkong_schema SET version_num = '0001'")
+    store = await open_sqlite(path, seal)
+    assert (await store.account(account.appid), await store.load(record.slot)) == (account, record)
+    assert len(await store.signing_key()) == 32
+    assert await store.callback(account.appid) is None
+    await store.close()
+
+
+@run
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     """An older program would drop what it does not know."""
     path = tmp_path / "hub.db"
     await (await open_sqlite(path, KEY)).close()
     with sqlite3.connect(path) as tool:
         tool.execute("UPDATE zhongkong_schema SET version_num = '9999'")
+        tool.execute("UPDATE zhongkong_meta SET program = '47.11'")
     with pytest.raises(StoreRefused) as caught:
         await open_sqlite(path, KEY)
     assert caught.value.code == "store_newer"
-    assert caught.value.values == {"found": "9999", "known": SCHEMA}
+    assert caught.value.values == {"found": "9999", "known": SCHEMA, "version": "47.11"}
 
 
 @run
@@ -113,15 +135,42 @@ async def test_what_cannot_be_unsealed_is_an_error_never_an_absence(tmp_path: Pa
         tool.execute("UPDATE zhongkong_records SET value = ?", [OTHER_KEY.close("x", APPID)])
         tool.execute("UPDATE zhongkong_accounts SET secret = ?", [KEY.close("x", "wx-another")])
     store = await open_sqlite(path, KEY)
-    for call in (
-        store.load(SLOT),
-        store.apply([Count(SLOT)]),
-        store.account(APPID),
-        store.changes(NEVER),
-        store.put_account(ACCOUNT),
-    ):
-        with pytest.raises(WrongSeal):
+    for call in (store.load(SLOT), store.apply([Count(SLOT)]), store.account(APPID), store.put_account(ACCOUNT)):
+        with pytest.raises(WrongSeal) as caught:
             await call
+        assert (caught.value.code, caught.value.values) == ("wrong_seal", {"appid": APPID})
+    changes = await store.changes(NEVER)
+    assert (changes.unreadable_records, changes.unreadable_accounts) == ((SLOT,), (APPID,))
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "unreadable"),
+    [
+        ("UPDATE zhongkong_records SET value = zeroblob(40)", ((SLOT,), ())),
+        ("UPDATE zhongkong_records SET document = '{'", ((SLOT,), ())),
+        ("UPDATE zhongkong_accounts SET secret = x''", ((), (APPID,))),
+        ("UPDATE zhongkong_accounts SET document = '[]'", ((), (APPID,))),
+    ],
+    ids=["its token", "its record", "its secret", "its account"],
+)
+@run
+async def test_a_row_that_is_damaged_concerns_its_account_alone(
+    tmp_path: Path, damage: str, unreadable: tuple[object, object]
+) -> None:
+    """SQLite has no checksums: what a bad disk changed inside a page it hands on as it is."""
+    path = tmp_path / "hub.db"
+    store = await open_sqlite(path, KEY)
+    await minted(store, await store.put_account(ACCOUNT))
+    well = await store.put_account(replace(ACCOUNT, appid="wx-well"))
+    await store.close()
+    with sqlite3.connect(path) as tool:
+        tool.execute(f"{damage} WHERE appid = ?", [APPID])
+    store = await open_sqlite(path, KEY)
+    changes = await store.changes(NEVER)
+    assert (changes.unreadable_records, changes.unreadable_accounts) == unreadable
+    assert well in changes.accounts
+    assert await store.account(well.appid) == well
     await store.close()
 
 

@@ -40,7 +40,7 @@ async def test_after_resealing_the_former_seal_may_go(tmp_path: Path) -> None:
     seal = FileSeal(tmp_path / "seal")
     store = await open_sqlite(tmp_path / "hub.db", seal)
     await filled(store)
-    first = seal.check
+    first, signing_key = seal.check, await store.signing_key()
     seal.rotate()
     progress = [step async for step in store.reseal()]
     assert [step.done for step in progress] == [200, 400, 450, 600]
@@ -51,6 +51,7 @@ async def test_after_resealing_the_former_seal_may_go(tmp_path: Path) -> None:
     assert not seal.knows(first)
     store = await open_sqlite(tmp_path / "hub.db", FileSeal(tmp_path / "seal"))
     await all_is_there(store)
+    assert await store.signing_key() == signing_key
     await store.close()
 
 

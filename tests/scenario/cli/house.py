@@ -20,9 +20,16 @@ from click.testing import CliRunner, Result
 from zhongkong.cli.program import program
 from zhongkong.sandbox.server import Running, open_sandbox
 
-SOON = 30.0
+SOON = 60.0
 OURS = ("ZHONGKONG_", "LC_", "LANG", "HOME", "XDG_", "COLUMNS")
 ValueT = TypeVar("ValueT")
+
+PROGRAM = """
+import signal
+from zhongkong.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it, and that is inherited
+main()
+"""
 
 
 def clean_environ(home: Path, lang: str = "en") -> dict[str, str]:
@@ -110,7 +117,7 @@ def serving_platform() -> Iterator[Platform]:
 @contextmanager
 def started(*words: str, home: Path, lang: str = "en") -> Iterator[subprocess.Popen[str]]:
     """Start `zhongkong` as a program of its own; it is gone afterwards."""
-    command = [sys.executable, "-c", "from zhongkong.cli import main; main()", *words]
+    command = [sys.executable, "-c", PROGRAM, *words]
     process = subprocess.Popen(
         command,
         cwd=home,

@@ -41,6 +41,34 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated(terminal: Term
     assert "never arguments" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "add", "wx1111", "--secret-file"),
+        ("account", "add", "wx1111", "--secret-env"),
+        ("account", "set", "wx1111", "--secret-file"),
+        ("reject", "wx1111", "--token-file"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("secret", ["8f14e45fceea167a5a36dedd4bea2543", "83_hush/hush-" * 30])
+def test_a_secret_given_in_place_of_its_file_or_variable_is_not_repeated(
+    terminal: Terminal, words: tuple[str, ...], secret: str
+) -> None:
+    """It was meant well, and is in the shell's history already: it must not be in a log too."""
+    for more in ([], ["--json"]):
+        refused = terminal.type(*words, secret, *more, code=2)
+        assert secret[:12] not in refused.output
+        assert words[-1] in refused.stderr
+
+
+def test_a_file_that_is_there_is_named(terminal: Terminal, home: Path) -> None:
+    """What is a path is no secret, and a person must know which one it was."""
+    (home / "empty").write_text("\n")
+    assert "empty" in terminal.type("account", "add", "wx1111", "--secret-file", "empty", code=2).stderr
+    assert str(home) in terminal.type("account", "add", "wx1111", "--secret-file", str(home), code=2).stderr
+
+
 def test_nothing_on_stdin_is_no_secret(terminal: Terminal) -> None:
     """An empty secret would be refused by the platform with words about something else."""
     assert "stdin" in terminal.type("account", "add", "wx1111", code=2).stderr
@@ -54,7 +82,7 @@ def test_a_wrong_secret_is_told_in_words_and_nothing_is_added(terminal: Terminal
     )
     assert "40125" in refused.stderr
     assert "secret" in refused.stderr
-    assert terminal.read("account", "list") == {"accounts": []}
+    assert terminal.read("account", "list")["accounts"] == []
 
 
 def test_an_address_that_is_not_allowed_is_named_and_after_the_fix_set_tries_again(
@@ -98,6 +126,21 @@ def test_a_secret_that_was_reset_is_changed_and_tried_before_it_counts(
     assert "was changed" in terminal.type("account", "set", shop, "--secret", stdin=fresh).stdout
 
 
+def test_the_secret_that_is_stored_already_is_said_to_be_the_same(
+    terminal: Terminal, shop: str, platform: Platform
+) -> None:
+    """Who pastes the old one again believes that the new one is in place; it is tried all the same."""
+    same = terminal.type("account", "set", shop, "--secret", stdin=platform.secret).stdout
+    assert "has already" in same
+    assert "was changed" not in same
+    assert "was tried" in same
+    told = terminal.read("account", "set", shop, "--secret", "--name", "x", stdin=platform.secret)
+    assert (told["changed"], told["name"]) == (["name"], "x")
+    assert (
+        "has already" in terminal.type("account", "set", shop, "--secret", "--name", "y", stdin=platform.secret).stdout
+    )
+
+
 def test_an_account_is_removed_after_a_question(terminal: Terminal, shop: str) -> None:
     """One slip of the finger must not take a shop off the air."""
     terminal.type("account", "remove", shop, stdin="n\n", code=130)
@@ -122,3 +165,71 @@ def test_what_cannot_be_an_appid_or_a_url_is_refused(terminal: Terminal) -> None
     terminal.type("account", "add", "wx 1", stdin="s", code=2)
     terminal.type("account", "add", "wx1111", "--base-url", "localhost", stdin="s", code=2)
     assert "official | miniprogram" in terminal.type("account", "add", "wx1", "--kind", "x", stdin="s", code=2).stderr
+
+
+CORP = "ww0123456789abcdef"
+CRM = f"{CORP}:crm"
+
+
+@pytest.fixture
+def corpsecret(terminal: Terminal, platform: Platform) -> str:
+    """Open an application of a corp on the platform and return its secret, which nothing may show."""
+    platform.do(lambda running: running.world.accounts.pop(CRM, None))
+    secret = platform.do(lambda running: running.world.add_account(CRM, kind="wecom").secret)
+    terminal.secrets.add(secret)
+    return secret
+
+
+def test_an_application_of_wecom_is_asked_for_by_corpid_name_and_secret(
+    terminal: Terminal, platform: Platform, corpsecret: str
+) -> None:
+    """One after the other; the appid is made of the first two, and the SDK's line says where the key goes."""
+    words = ("account", "add", "--kind", "wecom", "--base-url", platform.url)
+    added = terminal.type(*words, stdin=f"{CORP}\ncrm\n{corpsecret}\n")
+    assert f"{CRM} was added" in added.stdout
+    assert "Corpid" in added.stderr
+    assert CRM in terminal.type("account", "list").stdout
+    shown = terminal.type("account", "show", CRM).stdout
+    assert "wecom" in shown
+    assert platform.url in shown
+    token = platform.do(lambda running: running.world.accounts[CRM].wecom.current.value)  # type: ignore[union-attr]
+    assert terminal.type("token", CRM, shows=True).stdout.strip() == token
+    key = terminal.type("key", "create", "crm", "--appid", CRM, "--grant", "gateway", shows=True).stdout
+    assert f"/cgi-bin/gettoken?corpid={CORP}&corpsecret=$ZHONGKONG_KEY" in key
+    terminal.type("account", "set", CRM, "--name", "CRM")
+    terminal.type("account", "remove", CRM, "--yes")
+
+
+def test_its_appid_may_be_given_as_it_is(terminal: Terminal, platform: Platform, corpsecret: str) -> None:
+    """For scripts; the secret comes as always. A corpid alone is not enough."""
+    words = ("--kind", "wecom", "--base-url", platform.url)
+    refused = terminal.type("account", "add", CORP, *words, stdin=corpsecret, code=2)
+    assert "corpid:name" in refused.stderr
+    terminal.type("account", "add", CRM, *words, stdin=corpsecret)
+
+
+def test_a_wrong_secret_of_wecom_is_told_in_its_own_words(
+    terminal: Terminal, platform: Platform, corpsecret: str
+) -> None:
+    """40001 is the secret's there; the platform is asked before anything is kept."""
+    words = ("account", "add", CRM, "--kind", "wecom", "--base-url", platform.url)
+    refused = terminal.type(*words, stdin="nonsense", code=4)
+    assert "40001" in refused.stderr
+    assert "work.weixin.qq.com" in refused.stderr
+    assert corpsecret not in refused.stderr
+
+
+def test_an_address_that_wecom_does_not_trust_is_named_also_by_doctor(
+    terminal: Terminal, platform: Platform, corpsecret: str
+) -> None:
+    """60020: the person copies it into the list of trusted addresses."""
+    platform.do(lambda running: running.world.accounts[CRM].set_allow_list(["203.0.113.9"]))
+    words = ("account", "add", CRM, "--kind", "wecom", "--base-url", platform.url)
+    added = terminal.type(*words, stdin=corpsecret, code=4)
+    assert "127.0.0.1" in added.stdout
+    assert "企业可信IP" in terminal.type("doctor", code=1).output
+
+
+def test_an_official_account_wants_its_appid(terminal: Terminal) -> None:
+    """Only of WeCom there are two parts to ask for."""
+    terminal.type("account", "add", stdin="wx1\n", code=2)

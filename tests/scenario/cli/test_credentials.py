@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+import pytest
+
 from tests.scenario.cli.house import Platform, Terminal
 
 
@@ -46,7 +48,10 @@ def test_a_dead_token_is_replaced_and_its_successor_not_shown(
 def test_a_force_soon_after_a_mint_must_wait(terminal: Terminal, shop: str, platform: Platform) -> None:
     """The former token still lives then, and would be ended under its readers; exit 5 says: the same, later."""
     old = platform.token()
-    assert "again in 90 s" in terminal.type("reject", shop, "--force", code=5).stderr
+    told = terminal.type("reject", shop, "--force", code=5).stderr
+    assert "again in 90 s" in told
+    assert "too soon" in told
+    assert "nothing" not in told
     assert platform.token() == old
 
 
@@ -68,3 +73,18 @@ def test_while_the_platform_refuses_a_token_is_not_to_be_had(terminal: Terminal,
     platform.do(lambda running: running.world.accounts[platform.appid].set_allow_list([]))
     terminal.type("account", "add", platform.appid, "--base-url", platform.url, stdin=platform.secret, code=4)
     assert "allow-list" in terminal.type("token", platform.appid, code=4).stderr
+
+
+@pytest.mark.parametrize("kind", ["jsapi_ticket", "wx_card_ticket"])
+def test_a_ticket_stands_alone_on_its_line_too(terminal: Terminal, shop: str, kind: str) -> None:
+    """Whoever signs pages in a script."""
+    ticket = terminal.type("token", shop, "--kind", kind, shows=True).stdout.strip()
+    told = terminal.read("token", shop, "--kind", kind, shows=True)
+    assert (told["kind"], told[kind], len(ticket)) == (kind, ticket, 86)
+
+
+def test_a_ticket_is_reported_with_its_kind_and_not_shown(terminal: Terminal, shop: str) -> None:
+    """Just brought, it is still valid."""
+    ticket = terminal.type("token", shop, "--kind", "jsapi_ticket", shows=True).stdout.strip()
+    told = terminal.read("reject", shop, "--kind", "jsapi_ticket", stdin=ticket)
+    assert (told["outcome"], told["kind"], "jsapi_ticket" in told) == ("still_valid", "jsapi_ticket", False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
-import tempfile
 import urllib.request
 from contextlib import closing
 from pathlib import Path
@@ -30,8 +30,13 @@ def _get(url: str, key: str = "") -> dict[str, Any]:
         return read
 
 
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+
+
 def _left_behind(home: Path) -> list[Path]:
-    return [*home.iterdir(), *Path(tempfile.gettempdir()).glob("zhongkong-demo-*")]
+    return [*home.iterdir(), *Path(os.environ["TMPDIR"]).iterdir()]
 
 
 def test_the_first_line_says_where_everything_is_and_events_follow(home: Path) -> None:
@@ -39,7 +44,8 @@ def test_the_first_line_says_where_everything_is_and_events_follow(home: Path) -
     with started("demo", "--json", *ANY_PORTS, home=home) as demo:
         assert demo.stdout is not None
         stage = json.loads(demo.stdout.readline())
-        assert list(stage) == ["hub_url", "sandbox_url", "appid", "secret", "key"]
+        known = ["hub_url", "sandbox_url", "appid", "secret", "key", "corpid", "corpsecret", "corpkey"]
+        assert list(stage) == known
         handed = _get(f"{stage['hub_url']}/v1/accounts/{stage['appid']}/access_token", stage["key"])
         assert 0 < handed["expires_in"] <= 60
         followers = _get(f"{stage['sandbox_url']}/cgi-bin/user/get?access_token={handed['access_token']}")
@@ -58,7 +64,10 @@ def test_the_key_may_do_everything_a_demo_shows(home: Path) -> None:
         stage = json.loads(demo.stdout.readline())
         key = _get(f"{stage['hub_url']}/v1/whoami", stage["key"])
         assert (key["appids"], key["grants"], key["rate"]) == (["*"], ["admin", "gateway", "read"], 0)
-        (account,) = _get(f"{stage['hub_url']}/v1/accounts", stage["key"])["accounts"]
+        account, corp = sorted(
+            _get(f"{stage['hub_url']}/v1/accounts", stage["key"])["accounts"], key=lambda one: str(one["kind"])
+        )
+        assert (corp["kind"], corp["mode"]) == ("wecom", "wecom")
         assert (account["kind"], account["mode"]) == ("official", "stable")
         control = f"{stage['sandbox_url']}/sandbox/v1/accounts/{stage['appid']}"
         names = [one["nickname"] for one in _get(f"{control}/followers")["followers"]]
@@ -68,13 +77,29 @@ def test_the_key_may_do_everything_a_demo_shows(home: Path) -> None:
         assert end(demo, signal.SIGTERM)[0] == 0
 
 
+def test_the_corp_is_asked_as_its_sdks_ask(home: Path) -> None:
+    """The corpkey in the corpsecret's place at the hub, the corpsecret at the sandbox; each brings its own token."""
+    with started("demo", "--json", *ANY_PORTS, home=home) as demo:
+        assert demo.stdout is not None
+        stage = json.loads(demo.stdout.readline())
+        route = f"/cgi-bin/gettoken?corpid={stage['corpid']}&corpsecret="
+        virtual = _get(stage["hub_url"] + route + stage["corpkey"])
+        assert (virtual["errcode"], 1800 < virtual["expires_in"] <= 7200) == (0, True)
+        call = f"/cgi-bin/user/get?userid=xiaoming&access_token={virtual['access_token']}"
+        assert _get(stage["hub_url"] + call)["name"] == "小明"
+        real = _get(stage["sandbox_url"] + route + stage["corpsecret"])
+        assert (real["errcode"], 0 < real["expires_in"] <= 60) == (0, True)
+        assert end(demo)[0] == 0
+
+
 def test_it_ends_by_itself_after_its_duration_as_on_ctrl_c(home: Path) -> None:
     """Exit 0; tokens of four seconds were renewed meanwhile, each before the former ended."""
     with started("demo", "--json", *ANY_PORTS, "--expires-in", "4", "--duration", "6", home=home) as demo:
         said, complained = demo.communicate(timeout=SOON)
         assert (demo.returncode, complained) == (0, "")
     events = [json.loads(line) for line in said.splitlines()[1:]]
-    minted = [event for event in events if event["code"] == "minted"]
+    appid = json.loads(said.splitlines()[0])["appid"]
+    minted = [event for event in events if event["code"] == "minted" and event["appid"] == appid]
     assert [event["values"]["generation"] for event in minted] == list(range(1, len(minted) + 1))
     assert len(minted) >= 3
     assert {event["code"] for event in events} == {"account_added", "key_created", "minted"}
@@ -100,6 +125,7 @@ def test_the_python_it_shows_runs(home: Path) -> None:
         shown: list[str] = []
         while not shown or not shown[-1].startswith("  print("):
             shown.append(demo.stdout.readline())
+            assert shown[-1], "the demo ended before it had shown them"
         lines = [line.strip() for line in shown if line.startswith(("  import", "  request", "  print("))]
         assert len(lines) == 3
         printed: list[str] = []
@@ -125,7 +151,7 @@ def test_in_a_terminal_the_token_is_drawn_with_what_is_left_of_it(
     monkeypatch.setenv("FORCE_COLOR", "1")
     show = choose_show(Session("en"))
     assert isinstance(show, Drawn)
-    show.open(Stage("http://hub", "http://sandbox", "wx1111", "s", "zk_k"))
+    show.open(Stage("http://hub", "http://sandbox", "wx1111", "s", "zk_k", "ww1", "s", "zk_c"))
     show.look(None, 0.0)
     show.happened(KeptEvent(1, 0.0, Event("minted", "wx1111", {"generation": 3, "mode": "stable", "life": 60})))
     show.look(Credential(3, "token", "sha", Mode.STABLE, 0.0, 0.0, 60.0, 60), 30.0)

@@ -98,7 +98,7 @@ def test_a_lost_or_wrong_seal_is_told_and_none_is_made(terminal: Terminal, shop:
     assert not seal.exists()
     terminal.type("db", "upgrade", "--data-dir", "other")
     shutil.copy("other/zhongkong.seal", seal)
-    assert "wrong_seal" in _codes(terminal.read("doctor", code=1), "todo")
+    assert "seal_of_another_store" in _codes(terminal.read("doctor", code=1), "todo")
     seal.write_bytes(kept)
     assert terminal.read("doctor")["well"] is True
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenario.cli.house import SOON, Platform, clean_environ
+from tests.scenario.cli.house import PROGRAM, SOON, Platform, clean_environ
 
 pty = pytest.importorskip("pty", reason="this platform has no terminals to play with")
 
@@ -46,7 +46,7 @@ class Screen:
 def at_terminal(*words: str, home: Path) -> Iterator[Screen]:
     """Start `zhongkong` at a terminal."""
     keyboard, screen = pty.openpty()
-    command = [sys.executable, "-c", "from zhongkong.cli import main; main()", *words]
+    command = [sys.executable, "-c", PROGRAM, *words]
     environ = {**clean_environ(home), "TERM": "dumb"}
     process = subprocess.Popen(
         command, cwd=home, env=environ, stdin=screen, stdout=screen, stderr=screen, start_new_session=True

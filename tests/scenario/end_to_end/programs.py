@@ -14,7 +14,7 @@ from threading import Condition, Thread
 from types import TracebackType
 from typing import IO, Self
 
-SOON = 30.0
+SOON = 60.0
 BIN = Path(sys.executable).parent
 """Where `zhongkong` is: the environment that runs the tests."""
 
@@ -74,10 +74,10 @@ class Program:
             os.killpg(self._process.pid, signal.SIGKILL)
         self.wait()
 
-    def await_line(self, marker: str) -> str:
-        """Return the first line on stdout that has `marker` in it, once it is there."""
+    def await_line(self, marker: str, within: float = SOON) -> str:
+        """Return the first line on stdout that has `marker` in it, once it is there; `within` is in seconds."""
         with self._news:
-            self._news.wait_for(lambda: self._find(marker) or not self._reading, SOON)
+            self._news.wait_for(lambda: self._find(marker) or not self._reading, within)
             found = self._find(marker)
         assert found, f"{marker!r} was not written\n{self.told}"
         return found

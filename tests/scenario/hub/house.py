@@ -9,13 +9,26 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.scenario.hub.programs import Programs
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.grants import Grant, Key, create_key
-from zhongkong.core.model import Account, AccountKind, Ambiguous, Mode, NotSent, Outcome, Secret, Slot
-from zhongkong.core.ports import Order
+from zhongkong.core.model import (
+    Account,
+    AccountKind,
+    Ambiguous,
+    Kind,
+    Mode,
+    NotSent,
+    Outcome,
+    Secret,
+    Slot,
+    build_account,
+)
+from zhongkong.core.ports import Order, Platform
 from zhongkong.errors import StoreUnavailable
 from zhongkong.hub.admin import Admin
 from zhongkong.hub.app import Parts, build_app, build_metrics_app
+from zhongkong.hub.callback.room import CallbackRoom
 from zhongkong.hub.keys import Keyring
 from zhongkong.hub.tail import Tail
 from zhongkong.hub.telemetry import Telemetry, TimedStore
@@ -23,7 +36,7 @@ from zhongkong.keeper.keeper import Keeper
 from zhongkong.sandbox.world import World
 from zhongkong.testing.fake_clock import FakeClock
 from zhongkong.wechat.answers import Granted, Refused
-from zhongkong.wechat.endpoints import PROBE, STABLE_TOKEN, TOKEN
+from zhongkong.wechat.endpoints import PROBE, STABLE_TOKEN, TICKET, TOKEN, build_ticket_request, corpid_of, domain_of
 from zhongkong.wechat.errcodes import ProbeVerdict, judge_probe
 
 T = TypeVar("T")
@@ -41,6 +54,8 @@ class WorldPlatform:
     def __init__(self, world: World, clock: FakeClock, telemetry: Telemetry) -> None:
         self.world = world
         self.fails_with: Outcome | None = None
+        self.is_lost = False
+        """What is asked is done, and no answer comes."""
         self.delay = 0.05
         self.mints: list[Order] = []
         self.probes = 0
@@ -52,11 +67,17 @@ class WorldPlatform:
         self.mints.append(order)
         await asyncio.sleep(self.delay)
         outcome = self.fails_with or self._ask(order)
-        path = STABLE_TOKEN.path if order.mode is Mode.STABLE else TOKEN.path
+        if self.is_lost:
+            outcome = Ambiguous("timeout")
+        path = {Mode.STABLE: STABLE_TOKEN.path, Mode.TICKET: TICKET.path}.get(order.mode, TOKEN.path)
         self._telemetry.platform_called(path, type(outcome).__name__.lower(), self.delay)
         return outcome
 
     def _ask(self, order: Order) -> Granted | Refused:
+        if order.account.kind is AccountKind.WECOM:
+            return self._ask_wecom(order)
+        if order.parent is not None:
+            return self._ask_for_ticket(order.kind, order.parent.reveal())
         asked: dict[str, Any] = {
             "appid": order.account.appid,
             "secret": order.account.secret.reveal(),
@@ -72,14 +93,39 @@ class WorldPlatform:
             return Refused(int(body["errcode"]), str(body["errmsg"]), "6720ea21-0dc53ebd-5bdb45c7")
         return Granted(str(body["access_token"]), int(body["expires_in"]))
 
-    async def probe(self, _account: Account, value: str) -> ProbeVerdict:
+    def _ask_wecom(self, order: Order) -> Granted | Refused:
+        at: dict[str, Any] = {"ip": HUB_IP, "now": self._clock.wall()}
+        if order.parent is None:
+            corpid, secret = corpid_of(order.account.appid), order.account.secret.reveal()
+            body = self.world.gettoken(corpid=corpid, corpsecret=secret, **at)
+        else:
+            request = build_ticket_request("wecom", order.parent.reveal(), order.kind)
+            token = order.parent.reveal()
+            body = self.world.wecom_call(request.path, access_token=token, params=request.query, **at)
+        if body["errcode"]:
+            return Refused(int(body["errcode"]), str(body["errmsg"]))
+        return Granted(str(body["access_token" if order.parent is None else "ticket"]), int(body["expires_in"]))
+
+    def _ask_for_ticket(self, kind: Kind, token: str) -> Granted | Refused:
+        asked = {"type": {Kind.JSAPI_TICKET: "jsapi", Kind.WX_CARD_TICKET: "wx_card"}[kind]}
+        body = self.world.call(TICKET.path, access_token=token, params=asked, now=self._clock.wall())
+        if body["errcode"]:
+            return Refused(int(body["errcode"]), str(body["errmsg"]), "6720ea21-0dc53ebd-5bdb45c7")
+        return Granted(str(body["ticket"]), int(body["expires_in"]))
+
+    async def probe(
+        self, account: Account, value: str, _caller: str = "", _kind: Kind = Kind.ACCESS_TOKEN
+    ) -> ProbeVerdict:
         """Ask the world whether it takes the token."""
         self.probes += 1
         await asyncio.sleep(self.delay)
-        if isinstance(self.fails_with, NotSent | Ambiguous):
+        if self.is_lost or isinstance(self.fails_with, NotSent | Ambiguous):
             return ProbeVerdict.UNKNOWN
-        body = self.world.refusal_of(value, self._clock.wall())
-        verdict = judge_probe(0 if body is None else int(body["errcode"]))
+        if account.kind is AccountKind.WECOM:
+            body = self.world.wecom_call(PROBE.path, access_token=value, ip=HUB_IP, now=self._clock.wall())
+        else:
+            body = self.world.refusal_of(value, self._clock.wall()) or {"errcode": 0}
+        verdict = judge_probe(int(body["errcode"]), domain_of(account.appid))
         self._telemetry.platform_called(PROBE.path, verdict.value, self.delay)
         return verdict
 
@@ -103,19 +149,31 @@ class MovableStore(MemoryStore):
 class House:
     """A hub, its platform, its store, and whoever calls it; `clock` moves all of it."""
 
-    def __init__(self, **given: Any) -> None:
-        self.clock = FakeClock()
-        self.store = MovableStore(self.clock.wall)
-        self.world = World(seed=7)
+    def __init__(
+        self,
+        clock: FakeClock | None = None,
+        world: World | None = None,
+        store: MovableStore | None = None,
+        **given: Any,
+    ) -> None:
+        self.clock = clock or FakeClock()
+        self.store = store or MovableStore(self.clock.wall)
+        self.world = world or World(seed=7)
         self.telemetry = Telemetry()
         self.platform = WorldPlatform(self.world, self.clock, self.telemetry)
         timed = TimedStore(self.store, self.clock, self.telemetry.store_called)
-        self.keeper = Keeper(timed, self.platform, self.clock, random=Random(1))
-        self.admin = Admin(self.store, self.platform, self.keeper, random=Random(2))
-        self.keyring = Keyring(self.store, self.clock, self.keeper.known.now)
+        asked = self.find_platform()
+        self.keeper = Keeper(timed, asked, self.clock, random=Random(1))
+        self.admin = Admin(self.store, asked, self.keeper, random=Random(2))
+        self.keyring = Keyring(self.store, self.clock, self.keeper.known.told_now)
         self.tail = Tail(self.store)
         self.draining = self.clock.run(_make(asyncio.Event))
+        self.programs = Programs(self.clock)
+        self.room = CallbackRoom(self.store, self.keeper.known, self.programs, self.clock, random=Random(3))
         parts = Parts(
+            callback=self.room,
+            courier=self.programs,
+            public_url="https://wx.example.com",
             clock=self.clock,
             store=self.store,
             keeper=self.keeper,
@@ -131,6 +189,10 @@ class House:
         self.texts: list[str] = []
         """Every key that was made, and every secret: what must be nowhere else."""
         self._tasks: list[asyncio.Task[Any]] = []
+
+    def find_platform(self) -> Platform:
+        """Return what the hub asks for credentials."""
+        return self.platform
 
     def open(self) -> None:
         """Have everything run that a hub has running."""
@@ -153,6 +215,15 @@ class House:
             self.world.add_account(appid, SECRET)
         account = Account(appid, AccountKind.OFFICIAL, Secret(SECRET), base_url="http://sandbox.test", **given)
         kept = self.clock.run(self.store.put_account(account))
+        self.clock.turn(1.5)
+        return kept
+
+    def add_application(self, appid: str, base_url: str = "http://sandbox.test") -> Account:
+        """Add an application of WeCom here and on the platform."""
+        secret = Secret(self.world.add_account(appid, kind="wecom").secret)
+        kept = self.clock.run(
+            self.store.put_account(build_account(appid, AccountKind.WECOM, secret, base_url=base_url))
+        )
         self.clock.turn(1.5)
         return kept
 

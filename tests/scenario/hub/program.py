@@ -1,8 +1,13 @@
-"""A hub as a program of its own, for the tests that need real processes and sockets."""
+"""A hub as a program of its own, for the tests that need real processes and sockets.
+
+STORE_URL in the environment says where its store is, if it is no file in the directory.
+With a third argument, the number of a signal, it sends itself that signal in the moment in which it says where it is.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,12 +24,21 @@ def announce(welcome: Welcome) -> None:
         "seal_made": welcome.seal_made is not None,
     }
     print(json.dumps(told), flush=True)
+    for number in sys.argv[3:]:
+        os.kill(os.getpid(), int(number))
 
 
 def main() -> int:
     """Serve with the directory and the workers that the command line says."""
     directory, workers = Path(sys.argv[1]), sys.argv[2]
-    flags = {"data_dir": directory, "port": 0, "workers": workers, "metrics_bind": "127.0.0.1:0", "log_format": "json"}
+    flags: dict[str, object] = {
+        "data_dir": directory,
+        "port": 0,
+        "workers": workers,
+        "metrics_bind": "127.0.0.1:0",
+        "log_format": "json",
+    }
+    flags["store_url"] = os.environ.get("STORE_URL")
     return serve(load_settings(flags=flags), [], announce, "en")
 
 

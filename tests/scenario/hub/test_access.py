@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
 from random import Random
 
@@ -9,6 +10,8 @@ import pytest
 
 from tests.scenario.hub.house import APPID, OTHER, House
 from zhongkong.core.grants import Grant, create_key
+from zhongkong.core.ports import Changes
+from zhongkong.errors import StoreUnavailable
 from zhongkong.testing.fake_clock import START
 
 PATH = f"/v1/accounts/{APPID}/access_token"
@@ -66,6 +69,26 @@ def test_an_expired_key_says_so(house: House) -> None:
     house.clock.turn(61)
     answer = house.call("GET", WHOAMI, key)
     assert (answer.status_code, answer.json()["code"]) == (401, "key_expired")
+
+
+def test_before_the_stores_time_is_known_nobody_can_say_that_a_key_has_not_expired() -> None:
+    """The keys can be read, and what takes longer cannot: an hour that is not known is no hour before its end."""
+    house = House()
+    key = house.add_key(Grant.ADMIN, expires_at=START - 60)
+    house.store.changes = _take_too_long  # type: ignore[method-assign]
+    house.open()
+    answer = house.call("GET", "/v1/keys", key)
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    with pytest.raises(StoreUnavailable):
+        house.clock.run(house.admin.rotate_key(key[3:11], 3600.0, "cli"))
+    with pytest.raises(StoreUnavailable):
+        house.clock.run(house.admin.create_key("cli", name="new", grants=[Grant.READ]))
+    house.close()
+
+
+async def _take_too_long(after: float) -> Changes:  # noqa: ARG001 (the port's)
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 def test_a_key_is_good_only_from_its_networks(house: House) -> None:
@@ -206,6 +229,7 @@ def test_whoami_tells_what_a_key_may_do(house: House) -> None:
         "appids": [APPID],
         "networks": ["203.0.113.0/24"],
         "rate": 60,
+        "paths": [],
         "created_at": int(START),
         "expires_at": None,
         "last_used_at": None,

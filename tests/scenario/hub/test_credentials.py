@@ -376,8 +376,24 @@ def test_a_force_too_soon_is_the_callers_own_limit(house: House) -> None:
     house.clock.turn(120.0)
     house.call("POST", REJECT, forcer, json={"force": True})
     answer = house.call("POST", REJECT, forcer, json={"force": True})
-    assert answer.status_code in (429, 503)
-    assert int(answer.headers["retry-after"]) >= 1
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["cause"]) == (429, "force_refused", "too_soon")
+    assert answer.headers["retry-after"] == "90"
+    assert "90" in problem["detail"]
+    assert "没有换" in problem["detail"]
+    assert house.call("GET", PATH, forcer).status_code == 200
+
+
+def test_a_force_that_nothing_can_follow_says_that_there_is_nothing(house: House) -> None:
+    """A dead token, and a platform that refuses: then it is no matter of too soon."""
+    house.add_account()
+    forcer = house.add_key(Grant.READ, Grant.FORCE)
+    house.clock.turn(120.0)
+    house.world.revoke_all(APPID, house.clock.wall())
+    house.platform.fails_with = Refused(40164, "invalid ip 1.2.3.4, not in whitelist")
+    house.call("POST", REJECT, forcer, json={"rejected": house.token()})
+    problem = house.call("POST", REJECT, forcer, json={"force": True}).json()
+    assert (problem["code"], problem["cause"]) == ("credential_unavailable", "blocked")
 
 
 def test_a_head_is_answered_as_a_get_without_its_body(house: House, reader: str) -> None:

@@ -24,7 +24,7 @@ def test_events_are_read_with_their_texts(house: House, admin: str) -> None:
     assert list(event) == ["id", "at", "code", "appid", "values", "text"]
     assert (event["code"], event["appid"], event["values"]["generation"]) == ("minted", APPID, 1)
     assert event["at"] == pytest.approx(START, abs=2)
-    assert "取得第 1 代令牌" in event["text"]
+    assert "取得第 1 代 access_token" in event["text"]
     (english,) = house.call("GET", f"{PATH}?lang=en", admin).json()["events"]
     assert "token of generation 1 minted" in english["text"]
 

@@ -19,8 +19,9 @@ UNDESCRIBED = {"/", "/docs", "/docs/openapi.json"}
 
 def routes(house: House) -> list[Route]:
     """Return every route of the application."""
-    assert isinstance(house.app.app, Starlette)
-    return [one for one in house.app.app.routes if isinstance(one, Route)]
+    app = house.app.app.app
+    assert isinstance(app, Starlette)
+    return [one for one in app.routes if isinstance(one, Route)]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,22 @@ def test_the_page_says_that_it_runs_and_what_to_do_next(house: House, language: 
 def test_the_language_can_be_chosen(house: House) -> None:
     """The browser's own may be another than the reader's."""
     assert "The hub is running" in house.call("GET", "/?lang=en", headers={"Accept-Language": "zh"}).text
+
+
+def test_a_query_in_no_encoding_is_no_bug(house: House) -> None:
+    """Scanners send such, and HTTP clients do not."""
+    sent: list[Any] = []
+    headers = [(b"host", b"hub.test")]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"x=\xff", "headers": headers}
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    house.clock.run(house.app(scope, receive, send))
+    assert sent[0]["status"] == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/?lang=en", "/docs?lang=en"])

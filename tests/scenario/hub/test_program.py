@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,85 +15,11 @@ import httpx
 import psutil  # type: ignore[import-untyped]  # it has no annotations
 import pytest
 
+from tests.scenario.hub.processes import SOON, is_replaced, is_up, running, until, with_account
 from zhongkong.errors import SettingInvalid
 from zhongkong.hub import server
 from zhongkong.hub.server import address_of, bind, serve_http
 from zhongkong.sandbox.faults import Fault
-from zhongkong.sandbox.server import Running, open_sandbox
-
-ROOT = Path(__file__).parents[3]
-SOON = 30.0
-
-
-class Program:
-    """A running hub."""
-
-    def __init__(self, process: asyncio.subprocess.Process, told: dict[str, Any]) -> None:
-        self.process = process
-        self.told = told
-        headers = {"Authorization": f"Bearer {told['key']}"}
-        self.client = httpx.AsyncClient(base_url=told["url"], headers=headers, timeout=SOON)
-
-    @property
-    def workers(self) -> set[int]:
-        """Return the process ids of its workers."""
-        with suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self.process.pid).children()
-            return {one.pid for one in children if "spawn_main" in " ".join(one.cmdline())}
-        return set()
-
-    async def ended(self) -> tuple[int, str]:
-        """Return exit code and log once it is over."""
-        _, log = await asyncio.wait_for(self.process.communicate(), SOON)
-        assert self.process.returncode is not None
-        return self.process.returncode, log.decode()
-
-
-@asynccontextmanager
-async def running(directory: Path, workers: int = 1) -> AsyncIterator[Program]:
-    """Run a hub over a store in `directory`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.scenario.hub.program",
-        str(directory),
-        str(workers),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), SOON)
-        assert line, (await process.communicate())[1].decode()
-        program = Program(process, json.loads(line))
-        async with program.client:
-            yield program
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-
-
-@asynccontextmanager
-async def with_account(program: Program) -> AsyncIterator[tuple[Running, str]]:
-    """Run a sandbox beside the hub and add its account; yield it, and where the token is read."""
-    async with open_sandbox(port=0, seed=1) as sandbox:
-        account = sandbox.account
-        assert account is not None
-        body = {"appid": account.appid, "secret": account.secret, "base_url": sandbox.url}
-        answer = await program.client.post("/v1/accounts", json=body)
-        assert answer.status_code == 201, answer.text
-        yield sandbox, f"/v1/accounts/{account.appid}/access_token"
-
-
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it is so."""
-    async with asyncio.timeout(SOON):
-        while True:
-            if await is_so():
-                return
-            await asyncio.sleep(0.05)
 
 
 def test_a_hub_serves_from_an_empty_directory_and_ends_in_order(tmp_path: Path) -> None:
@@ -142,6 +66,22 @@ def test_what_is_under_way_at_the_end_is_finished_and_saved(tmp_path: Path) -> N
             answer = await rejecting
             assert (answer.status_code, answer.json()["outcome"]) == (200, "refreshed")
             assert (await program.ended())[0] == 0
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_moment_in_which_it_says_that_it_listens_ends_it_in_order(
+    tmp_path: Path, workers: int, number: signal.Signals
+) -> None:
+    """Whoever started it may stop it as soon as he reads that: a script, a supervisor that changed its mind."""
+
+    async def story() -> None:
+        async with running(tmp_path / "data", workers, str(int(number))) as program:
+            code, log = await program.ended()
+            assert code == 0, log
+            assert "Traceback" not in log
 
     asyncio.run(story())
 
@@ -221,20 +161,6 @@ def test_workers_that_cannot_start_end_the_program(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-async def is_up(program: Program, count: int) -> bool:
-    """Say whether so many workers are there and one of them answers."""
-    if len(program.workers) < count:
-        return False
-    with suppress(httpx.HTTPError):
-        return (await program.client.get("/healthz")).status_code == 200
-    return False
-
-
-async def is_replaced(program: Program, victim: int) -> bool:
-    """Say whether there are two workers again."""
-    return victim not in program.workers and await is_up(program, 2)
-
-
 def test_a_port_that_is_taken_is_named() -> None:
     """And what to do: the commonest way to fail at the start."""
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -249,6 +175,32 @@ def test_an_address_that_is_not_here_is_named() -> None:
     with pytest.raises(SettingInvalid) as refused:
         bind("192.0.2.1", 0)
     assert refused.value.code == "host_not_here"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_answers_leave_at_once(host: str) -> None:
+    """Nagle would keep them 40 ms; asyncio turns it off only where a listening socket says TCP by name."""
+
+    class Noting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            sock = transport.get_extra_info("socket")
+            noted.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    async def story() -> None:
+        try:
+            listening = bind(host, 0)
+        except SettingInvalid:
+            pytest.skip(f"{host} is no address of this machine")
+        async with await asyncio.get_running_loop().create_server(Noting, sock=listening):
+            reader, writer = await asyncio.open_connection(*address_of(listening))
+            await asyncio.wait_for(reader.read(), SOON)
+            writer.close()
+
+    noted: list[int] = []
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(story())
+    assert [one != 0 for one in noted] == [True]
 
 
 async def nothing(_scope: Any, _receive: Any, send: Any) -> None:

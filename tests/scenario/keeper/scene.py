@@ -25,22 +25,26 @@ from zhongkong.core.model import (
     Credential,
     Event,
     Instant,
+    Kind,
     Mode,
     NotSent,
     Outcome,
     Record,
     Secret,
     Slot,
+    build_account,
 )
 from zhongkong.core.ports import Changes, Order
 from zhongkong.errors import StoreUnavailable, ZhongkongError
 from zhongkong.keeper.keeper import Keeper, Rejected
+from zhongkong.sandbox.admission import GRANT_TYPE
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.tokens import Issued
-from zhongkong.sandbox.world import GRANT_TYPE, World
+from zhongkong.sandbox.world import World
 from zhongkong.testing.fake_clock import FakeClock
 from zhongkong.testing.virtual_loop import Process
 from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.wechat.endpoints import domain_of
 from zhongkong.wechat.errcodes import ProbeVerdict, judge_probe
 
 T = TypeVar("T")
@@ -48,6 +52,15 @@ T = TypeVar("T")
 APPID = "wx0123456789abcdef"
 SLOT = Slot(APPID)
 SECRET = "0123456789abcdef0123456789abcdef"
+TICKET = Slot(APPID, Kind.JSAPI_TICKET)
+TICKET_TYPES = {Kind.JSAPI_TICKET: "jsapi", Kind.WX_CARD_TICKET: "wx_card"}
+WECOM = Slot("ww0123456789abcdef:crm")
+WECOM_TICKETS = {
+    Kind.JSAPI_TICKET: ("/cgi-bin/get_jsapi_ticket", {}),
+    Kind.AGENT_CONFIG_TICKET: ("/cgi-bin/ticket/get", {"type": "agent_config"}),
+}
+MODES = (Mode.CLASSIC, Mode.STABLE)
+"""The modes whose mint is the platform itself."""
 STRANGER = "203.0.113.9"
 
 
@@ -58,7 +71,7 @@ class Call(NamedTuple):
     """Seconds since the scene began."""
     ip: str
     what: str
-    """`token`, `stable_token` or `probe`."""
+    """`token`, `stable_token`, `gettoken`, `probe` or the kind of a ticket."""
     errcode: int
     forced: bool = False
 
@@ -81,13 +94,17 @@ class Line:
     """So many mints are acted upon, and their answers never come."""
     refusal: int | None = None
     """The errcode by which the platform refuses every mint."""
+    ticket_refusal: int | None = None
+    """The errcode by which it refuses every ticket, whatever it is asked with."""
     departed: list[str] = field(default_factory=list)
     """From which address each mint left, whether it arrived or not."""
+    probed: list[float] = field(default_factory=list)
+    """When each probe left, whether it arrived or not."""
     journal: list[Call] = field(default_factory=list)
 
     def asked(self, *what: str) -> list[Call]:
         """Return what arrived of these kinds; of all that ask for a credential if none is named."""
-        return [call for call in self.journal if call.what in (what or ("token", "stable_token"))]
+        return [call for call in self.journal if call.what in (what or ("token", "stable_token", "gettoken"))]
 
 
 class ScenePlatform:
@@ -120,22 +137,33 @@ class ScenePlatform:
             return Ambiguous("timeout")
         await asyncio.sleep(line.latency)
         body = await landing
-        if "errcode" in body:
+        if body.get("errcode"):
             return Refused(int(body["errcode"]), str(body["errmsg"]))
-        return Granted(str(body["access_token"]), int(body["expires_in"]))
+        return Granted(str(body["access_token" if order.parent is None else "ticket"]), int(body["expires_in"]))
 
-    async def probe(self, _account: Account, value: str) -> ProbeVerdict:
+    async def probe(
+        self, account: Account, value: str, _caller: str = "", _kind: Kind = Kind.ACCESS_TOKEN
+    ) -> ProbeVerdict:
         """Say whether the platform takes the token."""
+        self._line.probed.append(self._clock.boot())
         if self._line.is_cut or self._line.is_unreachable:
             await asyncio.sleep(DEADLINE)
             return ProbeVerdict.UNKNOWN
         await asyncio.sleep(self._line.latency)
-        body = self._world.refusal_of(value, self._clock.wall())
+        body = self._refusal_of(account, value)
         errcode = 0 if body is None else int(body["errcode"])
         self._line.journal.append(Call(self._clock.boot(), self._ip, "probe", errcode))
-        return judge_probe(errcode)
+        return judge_probe(errcode, domain_of(account.appid))
+
+    def _refusal_of(self, account: Account, value: str) -> dict[str, Any] | None:
+        if account.kind is not AccountKind.WECOM:
+            return self._world.refusal_of(value, self._clock.wall())
+        asked: dict[str, Any] = {"access_token": value, "ip": self._ip, "now": self._clock.wall()}
+        return self._world.wecom_call("/cgi-bin/get_api_domain_ip", **asked)
 
     def _land(self, order: Order) -> dict[str, Any]:
+        if order.parent is not None:
+            return self._land_for_ticket(order, order.parent)
         asked: dict[str, Any] = {
             "appid": order.account.appid,
             "secret": order.account.secret.reveal(),
@@ -143,15 +171,31 @@ class ScenePlatform:
             "ip": self._ip,
             "now": self._clock.wall(),
         }
-        if self._line.refusal is not None:
+        if order.mode is Mode.WECOM:
+            corpid, _, _ = order.account.appid.partition(":")
+            body = self._world.gettoken(corpid=corpid, corpsecret=asked["secret"], ip=self._ip, now=self._clock.wall())
+        elif self._line.refusal is not None:
             body = self._world.refusal(self._line.refusal, self._clock.wall())
         elif order.mode is Mode.CLASSIC:
             body = self._world.token(**asked)
         else:
             body = self._world.stable_token(**asked, force_refresh=order.force)
-        what = "token" if order.mode is Mode.CLASSIC else "stable_token"
+        what = {Mode.CLASSIC: "token", Mode.WECOM: "gettoken"}.get(order.mode, "stable_token")
         call = Call(self._clock.boot(), self._ip, what, int(body.get("errcode", 0)), order.force)
         self._line.journal.append(call)
+        return body
+
+    def _land_for_ticket(self, order: Order, parent: Secret) -> dict[str, Any]:
+        now, value = self._clock.wall(), parent.reveal()
+        if order.mode is Mode.WECOM_TICKET:
+            path, asked = WECOM_TICKETS[order.kind]
+            body = self._world.wecom_call(path, access_token=value, params=asked, ip=self._ip, now=now)
+        elif self._line.ticket_refusal is not None:
+            body = self._world.refusal(self._line.ticket_refusal, now)
+        else:
+            asked = {"type": TICKET_TYPES[order.kind]}
+            body = self._world.call("/cgi-bin/ticket/getticket", access_token=value, params=asked, now=now)
+        self._line.journal.append(Call(self._clock.boot(), self._ip, order.kind.value, int(body["errcode"])))
         return body
 
 
@@ -160,18 +204,28 @@ class SceneStore(MemoryStore):
 
     def __init__(self, clock: FakeClock) -> None:
         self.is_away = False
+        self.is_full = False
+        """It can be read, and not written."""
+        self.refuses_after = 0.0
+        """Seconds: a store that is locked says so late."""
+        self.loads = 0
+        """How often a single record was read."""
+        self.polls = 0
+        """How often somebody asked what changed."""
         self.step = 0.0
         super().__init__(lambda: clock.wall() + self.step)
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply, if the way is open; the answer takes a millisecond too, so that one can be stopped before it."""
         await self._go()
+        await self._refuse_if_full()
         applied = await super().apply(commands)
         await asyncio.sleep(0.001)
         return applied
 
     async def load(self, slot: Slot) -> Record:
         """Load, if the way is open."""
+        self.loads += 1
         await self._go()
         return await super().load(slot)
 
@@ -182,18 +236,25 @@ class SceneStore(MemoryStore):
 
     async def changes(self, after: Instant) -> Changes:
         """Tell, if the way is open."""
+        self.polls += 1
         await self._go()
         return await super().changes(after)
 
     async def tell(self, events: Sequence[Event]) -> None:
         """Append, if the way is open."""
         await self._go()
+        await self._refuse_if_full()
         await super().tell(events)
 
     async def _go(self) -> None:
         await asyncio.sleep(0.001)
         if self.is_away:
             raise StoreUnavailable("store_unavailable")
+
+    async def _refuse_if_full(self) -> None:
+        if self.is_full:
+            await asyncio.sleep(self.refuses_after)
+            raise StoreUnavailable("store_full", path="store.db")
 
 
 class Replica:
@@ -238,7 +299,7 @@ class Reader:
     async def _read(self) -> None:
         began = self._scene.time()
         try:
-            self._handed = await self._keeper.credential(SLOT)
+            self._handed = await self._keeper.credential(self._scene.slot)
         except ZhongkongError as error:
             self._handed = None
             self.failed.append((began, error))
@@ -264,10 +325,12 @@ class Scene:
     ) -> None:
         self.clock = FakeClock()
         self.world = World(switches=switches)
-        self.world.add_account(APPID, SECRET)
+        self.slot = WECOM if mode is Mode.WECOM else SLOT
+        kind = AccountKind.WECOM if mode is Mode.WECOM else AccountKind.OFFICIAL
+        self.world.add_account(self.slot.appid, SECRET, kind="wecom" if mode is Mode.WECOM else "official")
         self.line = Line()
         self.store = SceneStore(self.clock)
-        self.account = Account(APPID, AccountKind.OFFICIAL, Secret(SECRET), mode=mode, on_contest=on_contest)
+        self.account = build_account(self.slot.appid, kind, Secret(SECRET), mode=mode, on_contest=on_contest)
         if account:
             self.change_account()
         self.poll_seconds = poll_seconds
@@ -303,13 +366,13 @@ class Scene:
 
     # --- callers
 
-    def read(self, replica: int = 0) -> Handed:
+    def read(self, replica: int = 0, slot: Slot | None = None) -> Handed:
         """Read once."""
-        return self.run(self.replicas[replica].keeper.credential(SLOT))
+        return self.run(self.replicas[replica].keeper.credential(slot or self.slot))
 
-    def reject(self, value: str, caller: str = "caller", replica: int = 0) -> Rejected:
+    def reject(self, value: str, caller: str = "caller", replica: int = 0, slot: Slot | None = None) -> Rejected:
         """Reject a value once."""
-        return self.run(self.replicas[replica].keeper.reject(SLOT, caller, value=value))
+        return self.run(self.replicas[replica].keeper.reject(slot or self.slot, caller, value=value))
 
     def seat_reader(self, replica: int = 0, every: float = 3.0) -> Reader:
         """Let a business server read from a replica, and use what it was handed every so many seconds, from now on."""
@@ -332,14 +395,14 @@ class Scene:
 
     def revoke_all(self) -> None:
         """Let the platform end every token of the account, behind our back."""
-        self.world.revoke_all(APPID, self.clock.wall())
+        self.world.revoke_all(self.slot.appid, self.clock.wall())
 
     # --- what is true
 
     @property
     def record(self) -> Record:
         """The store's record of the slot, whether the way to it is open or not."""
-        return self.clock.run(MemoryStore.load(self.store, SLOT))
+        return self.clock.run(MemoryStore.load(self.store, self.slot))
 
     @property
     def credential(self) -> Credential:
@@ -351,7 +414,7 @@ class Scene:
     @property
     def issued(self) -> list[Issued]:
         """Every token that the platform issued, strangers' included."""
-        return self.world.issued(APPID)
+        return self.world.issued(self.slot.appid)
 
     @property
     def events(self) -> list[str]:

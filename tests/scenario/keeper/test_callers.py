@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from itertools import product
+
 import pytest
 
-from tests.scenario.keeper.scene import APPID, SLOT, Scene, gaps
-from zhongkong.core.model import Mode, Secret
+from tests.scenario.keeper.scene import APPID, MODES, SLOT, Scene, gaps
+from zhongkong.core.model import ACCOUNT_MODES, Mode, Secret
 from zhongkong.core.retry import FORCE_APART, FORCES_A_DAY
 from zhongkong.errors import AccountUnknown, CredentialUnavailable
-from zhongkong.keeper.keeper import RejectOutcome
+from zhongkong.keeper.keeper import Keeper, RejectOutcome
 
 
 @pytest.mark.parametrize("replica", [0, 1])
@@ -88,9 +92,28 @@ def test_forces_are_spaced_and_counted() -> None:
     forced = [call for call in scene.line.asked() if call.forced]
     assert len(forced) == FORCES_A_DAY
     assert min(gaps(forced)) >= FORCE_APART
-    assert {error.cause for error in refusals} == {"refreshing", "budget"}
+    assert {error.cause for error in refusals} == {"too_soon", "budget"}
+    assert {error.code for error in refusals} == {"force_refused"}
     assert all(error.retry_after for error in refusals)
     assert scene.is_alive(scene.read().value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_who_forces_in_vain_all_the_time_keeps_no_round_from_its_work(mode: Mode) -> None:
+    """The day's forces are spent at once; that is his affair, and none of what is due later."""
+    scene = Scene(mode)
+    scene.read()
+    _ = scene.begin(_force_for_ever(scene.replicas[0].keeper), scene.replicas[0])
+    for _ in range(360):
+        scene.turn(60.0)
+        assert scene.clock.wall() < scene.record.refresh_at + 30.0
+
+
+async def _force_for_ever(keeper: Keeper) -> None:
+    while True:
+        with suppress(CredentialUnavailable):
+            await keeper.force(SLOT)
+        await asyncio.sleep(20.0)
 
 
 def test_an_account_that_went_is_forgotten_and_one_that_comes_back_counts_on() -> None:
@@ -124,15 +147,17 @@ def test_a_replica_that_is_behind_never_hands_out_an_older_generation() -> None:
     assert handed.generation == 2
 
 
-@pytest.mark.parametrize("before", Mode)
-@pytest.mark.parametrize("after", Mode)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [*product([mode for mode in ACCOUNT_MODES if mode is not Mode.WECOM], repeat=2), (Mode.WECOM, Mode.WECOM)],
+)
 def test_a_change_of_mode_or_secret_costs_no_read(before: Mode, after: Mode) -> None:
     """The living token goes on under the rules of the mode that issued it until the next one is there."""
     scene = Scene(before)
     scene.read()
     reader = scene.seat_reader()
     scene.turn(400.0)
-    secret = scene.world.reset_secret(APPID, scene.clock.wall())
+    secret = scene.world.reset_secret(scene.slot.appid, scene.clock.wall())
     scene.change_account(mode=after, secret=Secret(secret))
     scene.turn(60.0)
     assert (reader.failed, reader.refused) == ([], [])

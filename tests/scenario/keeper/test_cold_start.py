@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenario.keeper.scene import APPID, SLOT, Scene
+from tests.scenario.keeper.scene import APPID, MODES, SLOT, Scene
 from zhongkong.core.model import Mode, Slot
 from zhongkong.errors import AccountUnknown, CredentialUnavailable
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_the_first_reader_gets_a_token_that_the_platform_just_issued(mode: Mode) -> None:
     """Nothing is there yet; one request brings it."""
     scene = Scene(mode)
@@ -19,7 +19,7 @@ def test_the_first_reader_gets_a_token_that_the_platform_just_issued(mode: Mode)
     assert [issued.value for issued in scene.issued] == [handed.value]
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_nobody_need_ask_for_the_first_token(mode: Mode) -> None:
     """The rounds fetch it: a business server that comes later waits for nothing."""
     scene = Scene(mode)
@@ -28,7 +28,7 @@ def test_nobody_need_ask_for_the_first_token(mode: Mode) -> None:
     assert len(scene.issued) == 1
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_crowd_of_first_readers_makes_one_request(mode: Mode) -> None:
     """All of them join the one that runs; each gets what it brought."""
     scene = Scene(mode, replicas=2)
@@ -57,7 +57,20 @@ def test_an_account_that_nobody_added_is_unknown_and_costs_nothing() -> None:
     assert APPID in scene.world.accounts
 
 
-@pytest.mark.parametrize("mode", Mode)
+def test_whoever_asks_for_accounts_that_nobody_added_leaves_nothing_behind() -> None:
+    """Appids come from forms that strangers fill in: no round may go on asking the store for each of them."""
+    scene = Scene()
+    keeper = scene.replicas[0].keeper
+    for number in range(100):
+        with pytest.raises(AccountUnknown):
+            scene.run(keeper.credential(Slot(f"wx{number:016x}")))
+        with pytest.raises(AccountUnknown):
+            scene.run(keeper.reject(Slot(f"wx{number:016x}"), "caller", value="no token"))
+    scene.turn(5.0)
+    assert list(keeper.known.slots()) == [SLOT]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_without_a_platform_the_first_reader_is_told_why_and_the_next_is_served(mode: Mode) -> None:
     """There is nothing to hand out, so the error names the cause, within the caller's patience."""
     scene = Scene(mode)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
-from tests.scenario.keeper.scene import Scene
+from tests.scenario.keeper.scene import SLOT, Scene, gaps
 from zhongkong.core.freshness import threats, trust_of
 from zhongkong.core.model import Mode
 from zhongkong.errors import CredentialUnavailable
+from zhongkong.keeper.keeper import Keeper
 
 
 @pytest.fixture
@@ -72,6 +76,22 @@ def test_readers_notice_nothing_of_a_lost_answer() -> None:
     assert reader.longest_wait <= 5.0
 
 
+def test_who_lost_the_answer_waits_for_another_replica_that_asks_already() -> None:
+    """The platform was silent to the one and answers the other: a request on its way is no silence."""
+    scene = Scene(Mode.CLASSIC, replicas=2)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at - 5.0)
+    scene.line.answers_to_lose = 1
+    scene.turn(20.0)
+    (attempt,) = threats(scene.record)
+    scene.line.latency = 2.0
+    readers = [scene.seat_reader(replica, every=0.25) for replica in range(2)]
+    scene.turn_to(attempt.left + 330.0)
+    assert scene.record.generation == 2
+    assert [reader.failed for reader in readers] == [[], []]
+    assert max(reader.longest_wait for reader in readers) <= 5.0
+
+
 def test_three_lost_answers_in_a_row_cost_seconds_and_are_told() -> None:
     """The first leaves a token that ends; each further try waits for a probe's proof, then the next one leaves."""
     scene = Scene(Mode.CLASSIC)
@@ -113,3 +133,30 @@ def test_a_lost_stable_answer_is_asked_for_again_at_once() -> None:
     assert (reader.failed, reader.refused, reader.marks) == ([], [], set())
     assert len(scene.issued) == 2
     assert scene.read().value == scene.issued[1].value
+
+
+@pytest.mark.parametrize("every", [20.0, 3600.0])
+def test_a_doubt_is_looked_into_every_tenth_of_the_overlap_whatever_else_waits(every: float) -> None:
+    """A mint went astray and the next ones are refused for hours: neither that nor who rejects puts off the probes."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at - 5.0)
+    scene.line.is_cut = True
+    scene.turn(20.0)
+    (attempt,) = threats(scene.record)
+    scene.line.is_cut = False
+    scene.line.refusal = 40164
+    scene.turn_to(attempt.left + 299.0)
+    _ = scene.begin(_reject_for_ever(scene.replicas[0].keeper, every), scene.replicas[0])
+    since = scene.time()
+    scene.turn(100.0)
+    probes = [call for call in scene.line.asked("probe") if call.at > since]
+    assert max(gaps(probes)) < 32.0
+    assert scene.record.attempts == ()
+
+
+async def _reject_for_ever(keeper: Keeper, every: float) -> None:
+    while True:
+        await asyncio.sleep(every)
+        with suppress(CredentialUnavailable):
+            await keeper.reject(SLOT, "caller", generation=1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.scenario.keeper.scene import Scene
-from zhongkong.core.model import Mode
+from tests.scenario.keeper.scene import MODES, SECRET, Scene
+from zhongkong.core.model import Mode, Slot
 from zhongkong.errors import CredentialUnavailable
 
 BRIDGED = {Mode.CLASSIC: 0.85 * 1800.0, Mode.STABLE: 0.9 * 300.0 - 15.0}
@@ -14,7 +16,7 @@ BRIDGED = {Mode.CLASSIC: 0.85 * 1800.0, Mode.STABLE: 0.9 * 300.0 - 15.0}
 
 @pytest.mark.parametrize("offset", [-1200.0, -30.0, 0.0, 20.0])
 @pytest.mark.parametrize("how", ["is_cut", "is_unreachable"])
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_an_outage_within_the_margin_costs_no_read(mode: Mode, how: str, offset: float) -> None:
     """It begins around the worst moment, when the token becomes due; every read is answered within its patience."""
     scene = Scene(mode)
@@ -43,7 +45,7 @@ def test_a_platform_that_cannot_be_reached_raises_no_doubt() -> None:
     assert scene.record.attempts == ()
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_an_outage_beyond_the_margin_is_told_and_ends_by_itself(mode: Mode) -> None:
     """Every token has an end; callers then get the cause and when to ask again, and are served soon after."""
     scene = Scene(mode)
@@ -88,3 +90,18 @@ def test_busy_answers_are_tried_again_and_raise_no_doubt() -> None:
     assert (reader.failed, reader.refused, reader.marks) == ([], [], set())
     assert scene.read().generation == 2
     assert scene.events.count("mint_failed") == 1
+
+
+def test_a_silent_platform_is_asked_for_each_account_no_more_often_than_doubt_asks() -> None:
+    """The second account becomes due when the first one's request went unanswered: every 30 s is enough for it too."""
+    scene = Scene(Mode.CLASSIC)
+    other = Slot("wx00000000000000ff")
+    scene.world.add_account(other.appid, SECRET)
+    scene.run(scene.store.put_account(replace(scene.account, appid=other.appid)))
+    scene.read()
+    scene.run(scene.replicas[0].keeper.credential(other))
+    scene.line.is_cut = True
+    scene.turn_to(scene.credential.expires_at - 600.0)
+    scene.line.probed.clear()
+    scene.turn(300.0)
+    assert len(scene.line.probed) <= 2 * 11

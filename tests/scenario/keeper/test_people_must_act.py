@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenario.keeper.scene import APPID, Scene, gaps
+from tests.scenario.keeper.scene import APPID, MODES, Scene, gaps
 from zhongkong.core.model import Mode, Secret
 from zhongkong.core.retry import next_midnight
 from zhongkong.errors import CredentialUnavailable
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_reset_secret_blocks_the_account_until_somebody_brings_the_new_one(mode: Mode) -> None:
     """Reset → the old token lives on → blocked, and why → the new secret is put in → well, within seconds."""
     scene = Scene(mode)
@@ -32,7 +32,7 @@ def test_a_reset_secret_blocks_the_account_until_somebody_brings_the_new_one(mod
     assert scene.record.retry.trouble is None
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_an_answer_to_the_old_secret_does_not_block_the_new_one(mode: Mode) -> None:
     """The new secret is put in while a request with the old one is on its way: its 40125 comes too late to matter."""
     scene = Scene(mode)

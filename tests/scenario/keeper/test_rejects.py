@@ -6,14 +6,14 @@ from typing import Literal
 
 import pytest
 
-from tests.scenario.keeper.scene import SLOT, Scene
+from tests.scenario.keeper.scene import MODES, SLOT, Scene, gaps
 from zhongkong.core.model import Mode
 from zhongkong.errors import CredentialUnavailable
 from zhongkong.keeper.keeper import RejectOutcome
 from zhongkong.sandbox.switches import Switches
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_a_thousand_rejects_of_a_revoked_token_are_one_probe_and_one_mint(mode: Mode, replicas: int) -> None:
     """The platform ended it behind our back and everybody's call fails in the same second."""
@@ -32,6 +32,23 @@ def test_a_thousand_rejects_of_a_revoked_token_are_one_probe_and_one_mint(mode: 
     assert {result.handed.value for result in results} == {scene.issued[-1].value}
     assert len(scene.line.asked("probe")) == 1
     assert (len(scene.issued), len(scene.line.asked())) == (2, 2)
+    assert scene.store.loads <= 20 * replicas  # who waits for the same verdict looks for it together
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_successor_that_is_ended_at_once_is_replaced_too(mode: Mode) -> None:
+    """Probes are 5 s apart, so of the successor nobody may ask yet: that is no silence of the platform's."""
+    scene = Scene(mode)
+    scene.turn(60.0)
+    for generation in (2, 3):
+        value = scene.read().value
+        scene.revoke_all()
+        began = scene.time()
+        rejected = scene.reject(value)
+        assert (rejected.outcome, rejected.handed.generation) == (RejectOutcome.REFRESHED, generation)
+        assert scene.is_alive(rejected.handed.value)
+        assert scene.time() - began < 6.0
+    assert min(gaps(scene.line.asked("probe"))) >= 5.0
 
 
 def test_a_good_token_stays_whoever_rejects_it() -> None:
@@ -163,3 +180,20 @@ def test_a_revoked_stable_token_is_forced_only_if_the_same_one_comes(
     assert rejected.outcome is RejectOutcome.REFRESHED
     assert scene.is_alive(rejected.handed.value)
     assert [call.forced for call in scene.line.asked()] == forced
+
+
+@pytest.mark.parametrize("hung_up_after", [0.0, 0.0005, 0.0015, 0.05])
+def test_who_hangs_up_takes_nobodys_verdict_with_him(hung_up_after: float) -> None:
+    """The one to whom it fell to probe goes away at whatever he awaits: all others are answered as if he had not."""
+    scene = Scene(Mode.CLASSIC)
+    scene.turn(60.0)
+    value = scene.read().value
+    scene.revoke_all()
+    first = scene.begin(scene.replicas[0].keeper.reject(SLOT, "hasty", value=value))
+    scene.turn(hung_up_after)
+    first.cancel()
+    began = scene.time()
+    rejected = scene.reject(value)
+    assert rejected.outcome in (RejectOutcome.REFRESHED, RejectOutcome.ALREADY_NEWER)
+    assert scene.is_alive(rejected.handed.value)
+    assert scene.time() - began < 1.0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenario.keeper.scene import Scene
+from tests.scenario.keeper.scene import MODES, Scene
 from zhongkong.core.freshness import threats
 from zhongkong.core.model import LEASE, Mode
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("replicas", [2, 3])
 def test_replicas_that_find_a_token_due_at_once_mint_one(mode: Mode, replicas: int) -> None:
     """They see the same instant come; the claim in the store lets one of them go."""
@@ -98,7 +98,7 @@ def test_a_replica_that_slept_after_its_claim_does_not_send_it() -> None:
     assert (scene.record.spent.total, len(scene.line.departed), len(scene.issued)) == (3, 2, 2)
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_an_answer_that_comes_after_the_lease_went_to_somebody_else_changes_nothing(mode: Mode) -> None:
     """The late saver's fence is refused: what stands stands, whatever his answer was."""
     scene = Scene(mode, replicas=2)
@@ -128,3 +128,15 @@ def _kill_the_sender(scene: Scene) -> int:
     sender = _wait_for_the_sender(scene)
     scene.clock.loop.kill(scene.replicas[sender].process)
     return 1 - sender
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_store_clock_that_steps_is_told_either_way(step: float) -> None:
+    """Once per replica: forward it renews everything early, back everything is stamped anew."""
+    scene = Scene(Mode.STABLE)
+    scene.read()
+    scene.turn(10.0)
+    scene.store.step = step
+    scene.turn(60.0)
+    told = [kept.event for kept in scene.run(scene.store.events(0, 100)) if kept.event.code == "store_clock_stepped"]
+    assert [event.values for event in told] == [{"seconds": pytest.approx(step, abs=0.1)}]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.scenario.keeper.scene import SLOT, Scene
+from tests.scenario.keeper.scene import MODES, SLOT, Scene
 from zhongkong.core.model import LEASE, Mode
-from zhongkong.errors import StoreUnavailable
+from zhongkong.errors import CredentialUnavailable, StoreUnavailable
+from zhongkong.keeper.keeper import RejectOutcome
 
 OVERLAP = 300.0
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_memory_is_served_and_marked_stale(mode: Mode) -> None:
     """A credential is not withheld because a database restarts."""
     scene = Scene(mode)
@@ -131,7 +134,25 @@ def test_a_reject_needs_the_store() -> None:
     assert scene.line.asked("probe") == []
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_reject_of_what_the_store_does_not_know_yet_is_never_answered_with_the_same(replica: int) -> None:
+    """A stable token that was asked for while the store was away, rejected in the moment in which it is back."""
+    scene = Scene(Mode.STABLE, replicas=2, poll_seconds=1.0)
+    scene.turn(5.0)
+    credential = scene.credential
+    scene.store.is_away = True
+    scene.turn_to(credential.expires_at + 5.0)
+    value = scene.read().value
+    assert value != credential.value
+    scene.store.is_away = False
+    with pytest.raises(CredentialUnavailable) as caught:
+        scene.reject(value, replica=replica)
+    assert caught.value.retry_after == 1.0
+    scene.turn(10.0)
+    assert scene.reject(value, replica=replica).outcome is RejectOutcome.STILL_VALID
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_when_the_store_is_back_all_is_as_before(mode: Mode) -> None:
     """No mark, full trust, and what is due is renewed within seconds."""
     scene = Scene(mode)
@@ -165,3 +186,20 @@ def test_an_answer_that_could_not_be_saved_is_saved_later() -> None:
     assert (credential.generation, credential.value) == (2, scene.issued[1].value)
     assert len(scene.line.asked()) == 2
     assert (reader.failed, reader.refused) == ([], [])
+
+
+def test_a_crowd_at_a_replica_that_never_saw_its_store_polls_it_no_more_than_the_rounds_do() -> None:
+    """A hub that begins while its database is down must not ask it once for every caller, all of everything."""
+    scene = Scene(Mode.STABLE, poll_seconds=1.0)
+    scene.store.is_away = True
+    before, keeper = scene.store.polls, scene.replicas[0].keeper
+
+    async def crowd() -> list[object]:
+        return list(await asyncio.gather(*(keeper.credential(SLOT) for _ in range(50)), return_exceptions=True))
+
+    for _ in range(10):
+        assert {type(error) for error in scene.run(crowd())} == {StoreUnavailable}
+    assert scene.store.polls - before <= 2 + scene.time()
+    scene.store.is_away = False
+    scene.turn(1.1)
+    assert scene.is_alive(scene.read().value)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.scenario.keeper.scene import SLOT, Scene
-from zhongkong.core.model import Account, Ambiguous, Mode, Outcome
+from zhongkong.core.model import Account, Ambiguous, Kind, Mode, Outcome
 from zhongkong.core.ports import Order
 from zhongkong.errors import CredentialUnavailable
 from zhongkong.keeper.keeper import RejectOutcome
@@ -24,7 +24,7 @@ def test_a_crowd_that_waits_for_a_slow_probe_gets_the_successor(monkeypatch: pyt
     platform = scene.replicas[0].platform
     probe_at_once = platform.probe
 
-    async def probe(account: Account, value: str) -> ProbeVerdict:
+    async def probe(account: Account, value: str, _caller: str = "", _kind: Kind = Kind.ACCESS_TOKEN) -> ProbeVerdict:
         await asyncio.sleep(0.45)
         return await probe_at_once(account, value)
 

@@ -60,7 +60,10 @@ def test_a_change_that_cannot_be_changes_nothing_and_says_why(desk: Desk, body: 
     assert desk.control("GET", desk.base) == before
 
 
-@pytest.mark.parametrize("body", [{"kind": "wecom"}, {"profile": "x"}, {"appid": "a/b"}, {"appid": ""}, {"x": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [{"kind": "x"}, {"kind": "wecom", "appid": "ww1"}, {"profile": "x"}, {"appid": "a/b"}, {"appid": ""}, {"x": 1}],
+)
 def test_an_account_that_cannot_be_is_not_opened(desk: Desk, body: Any) -> None:
     """Nor is half of one."""
     assert desk.refused("POST", "/accounts", body)[0] == 400

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.scenario.sandbox.desk import START, Desk
+from zhongkong.sandbox.app import MOST_BYTES
 
 
 def errcode(body: dict[str, Any]) -> int:
@@ -140,7 +141,7 @@ def test_half_a_surrogate_pair_in_a_message_does_no_harm(desk: Desk) -> None:
 
 def test_a_body_too_large_is_refused_whole(desk: Desk) -> None:
     """A client that uploads for ever must not fill the memory."""
-    assert desk.ask("POST", "/cgi-bin/stable_token", content=b" " * (4 * 1024 * 1024 + 1)).status_code == 413
+    assert desk.ask("POST", "/cgi-bin/stable_token", content=b" " * (MOST_BYTES + 1)).status_code == 413
 
 
 def test_a_message_goes_to_a_follower_and_can_be_read(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -112,6 +113,25 @@ def test_many_who_make_it_at_once_agree_on_one(tmp_path: Path) -> None:
     assert len({seal.check for seal in seals}) == 1
     assert sum(seal.was_made for seal in seals) == 1
     assert [one.name for one in tmp_path.iterdir()] == ["seal"]
+
+
+def test_where_a_file_system_has_no_links_it_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared folder of a virtual machine, a phone. One that is there is never written over."""
+
+    def refuse(*_paths: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    first, second = FileSeal(tmp_path / "seal"), FileSeal(tmp_path / "seal")
+    monkeypatch.delattr(os, "link")
+    third, other = FileSeal(tmp_path / "seal"), FileSeal(tmp_path / "other")
+    assert [one.was_made for one in (first, second, third, other)] == [True, False, False, True]
+    assert first.check == second.check == third.check != other.check
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["other", "seal"]
+    if ON_POSIX:
+        assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])

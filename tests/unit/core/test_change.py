@@ -26,12 +26,14 @@ from zhongkong.core.freshness import Freshness, judge_freshness, trust_of
 from zhongkong.core.model import (
     NEVER,
     Complaint,
+    Kind,
     Lease,
     Mode,
     Probe,
     Record,
     Retry,
     Secret,
+    Slot,
     Spent,
     Trouble,
     hash_value,
@@ -57,15 +59,24 @@ BLOCKED = Retry(NOW + 200.0, 3, Trouble("blocked", 40164))
 def test_the_revision_counts_what_matters_to_minting(changed: dict[str, Any], revision: int, *, moved: bool) -> None:
     """Whatever the caller believes the revision to be."""
     old = build_account(revision=4)
-    account, change = change_account(replace(old, revision=99, **changed), old, build_record(revision=4))
+    account, changes = change_account(replace(old, revision=99, **changed), old, [build_record(revision=4)])
     assert account.revision == revision
-    assert change == Change(SLOT, revision, moved)
+    assert changes == [Change(SLOT, revision, moved)]
 
 
 def test_an_account_that_comes_back_goes_on_from_its_tombstone() -> None:
     """What was claimed for the former one must not be saved for this one."""
-    account, change = change_account(build_account(), None, Record(SLOT, revision=7, removed=True))
-    assert (account.revision, change.revision) == (8, 8)
+    account, changes = change_account(build_account(), None, [Record(SLOT, revision=7, removed=True)])
+    assert (account.revision, changes) == (8, [Change(SLOT, 8)])
+
+
+def test_a_change_brings_along_whatever_was_ever_written() -> None:
+    """A ticket that nobody asked for has no record, and a change makes none; its tombstone counts like any."""
+    card = Record(Slot(SLOT.appid, Kind.WX_CARD_TICKET), revision=9, version=3, removed=True)
+    records = [build_record(revision=4), Record(Slot(SLOT.appid, Kind.JSAPI_TICKET), revision=4), card]
+    account, changes = change_account(build_account(), None, records)
+    assert changes == [Change(SLOT, account.revision), Change(card.slot, account.revision)]
+    assert account.revision == 10
 
 
 def test_a_change_that_matters_voids_the_lease_clears_the_wait_and_makes_the_slot_due() -> None:

@@ -262,6 +262,28 @@ def test_force(record: Record, asked: Claim, answer: type) -> None:
     assert isinstance(after(asked, record, NOW + 500.0)[1], answer)
 
 
+@pytest.mark.parametrize(
+    ("record", "asked", "at", "until"),
+    [
+        (build_record(CLASSIC), claim(CLASSIC, force=True), NOW + 20.0, NOW + 90.0),
+        (build_record(STABLE), claim(STABLE, force=True), NOW + 20.0, NOW + 90.0),
+        (build_record(STABLE, last_force=NOW + 490.0), claim(STABLE, force=True), NOW + 500.0, NOW + 525.0),
+        (build_due(CLASSIC, attempts=(open_attempt(NOW + 1.0),)), claim(CLASSIC, force=True), NOW + 9.0, NOW + 301.0),
+    ],
+    ids=["soon after a mint", "stable too", "soon after a force", "while the last answer is out"],
+)
+def test_a_force_too_soon_is_told_so_and_until_when(record: Record, asked: Claim, at: float, until: float) -> None:
+    """A person who is told `refreshing` waits for something that never comes."""
+    assert after(asked, record, at)[1] == NotYet(until, Trouble("too_soon"))
+    assert after(asked, record, until)[1] != NotYet(until, Trouble("too_soon"))
+
+
+def test_a_dead_token_that_waits_for_its_force_is_no_force_of_the_callers() -> None:
+    """It is tried again by itself, and they are told that."""
+    record = replace(dead(STABLE), insist=True, last_force=NOW + 40.0)
+    assert after(claim(STABLE), record, NOW + 50.0)[1] == NotYet(NOW + 75.0, Trouble("too_early"))
+
+
 # --- whatever the record
 
 

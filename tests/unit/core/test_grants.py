@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 
 from tests.unit.core.records import NOW
-from zhongkong.core.grants import Grant, Key
+from zhongkong.core.grants import PATH_PATTERN, Grant, Key
 
 KEY = Key(
     id="abcdefgh",
@@ -58,3 +59,46 @@ def test_a_key_may_be_bound_to_networks(networks: list[str], ip: str, *, accepte
 def test_a_key_may_end(expires_at: float | None, *, expired: bool) -> None:
     """At its very instant."""
     assert replace(KEY, expires_at=expires_at).is_expired(NOW) is expired
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "allowed"),
+    [
+        ((), "/cgi-bin/menu/create", True),
+        (("/cgi-bin/menu/create",), "/cgi-bin/menu/create", True),
+        (("/cgi-bin/menu/create",), "/cgi-bin/menu/create/", False),
+        (("/cgi-bin/menu/create",), "/cgi-bin/menu/created", False),
+        (("/cgi-bin/menu/create",), "/x/cgi-bin/menu/create", False),
+        (("/cgi-bin/menu/*",), "/cgi-bin/menu/create", True),
+        (("/cgi-bin/menu/*",), "/cgi-bin/menu/x/y", False),
+        (("/cgi-bin/menu/*",), "/cgi-bin/menu", False),
+        (("/cgi-bin/get_*",), "/cgi-bin/get_api_domain_ip", True),
+        (("/cgi-bin/**",), "/cgi-bin/menu/x/y", True),
+        (("/**/send",), "/cgi-bin/message/template/send", True),
+        (("/cgi.bin/menu",), "/cgi-bin/menu", False),
+        (("/a-z/x",), "/b/x", False),
+        (("/sns/*", "/cgi-bin/user/*"), "/cgi-bin/user/info", True),
+        (("/sns/*", "/cgi-bin/user/*"), "/cgi-bin/menu/get", False),
+    ],
+)
+def test_a_key_may_be_bound_to_calls(patterns: tuple[str, ...], path: str, *, allowed: bool) -> None:
+    """A star stays within one part of the path, two do not; the rest is meant as it stands."""
+    assert replace(KEY, paths=patterns).allows_path(path) is allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("/cgi-bin/message/**", True),
+        ("/**", True),
+        ("/wxa/get_*", True),
+        ("cgi-bin/x", False),
+        ("/", False),
+        ("/cgi-bin/x?y", False),
+        ("/cgi-bin/[a]", False),
+        ("/" + "x" * 128, False),
+    ],
+)
+def test_patterns_are_written_with_the_letters_of_paths(text: str, *, written: bool) -> None:
+    """And two stars more."""
+    assert (re.fullmatch(PATH_PATTERN, text) is not None) is written

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.core.records import NOW, SANDBOX, SLOT, build_account, build_credential, build_record
@@ -63,6 +63,7 @@ def test_a_stable_token_of_two_hours_is_asked_again_5_to_30_s_inside_its_last_30
     assert max(before) - min(before) > 20
 
 
+@example(2, Slot(f"wx{1:016x}"), Mode.TICKET)
 @given(lives, slots, st.sampled_from(Mode))
 def test_every_token_is_due_within_its_life(life: int, slot: Slot, mode: Mode) -> None:
     """However short it lives and whatever the jitter."""

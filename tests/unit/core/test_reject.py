@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.unit.core.records import (
@@ -22,9 +22,11 @@ from tests.unit.core.records import (
     records,
 )
 from zhongkong.core.freshness import Freshness, judge_freshness, trust_of
+from zhongkong.core.issuing import ISSUING
 from zhongkong.core.model import Complaint, Contest, Mode, Probe, Record, hash_value
 from zhongkong.core.reject import (
     COMPLAINTS_KEPT,
+    CROWD,
     AlreadyNewer,
     BeginProbe,
     EndProbe,
@@ -138,7 +140,7 @@ def test_a_storm_of_foreign_tokens_is_one_sign() -> None:
 )
 def test_a_verdict_holds_ever_longer_for_who_keeps_rejecting_a_living_token(times: int, holds: float) -> None:
     """10 s, doubling to 300: a caller in a loop is answered from the record."""
-    record = build_record(complaints=(Complaint("one", T, times),))
+    record = build_record(complaints=(Complaint("one", T + 0.5, times),), probe=Probe(T, ALIVE, T, T))
     step = reject().apply(record, T + holds - 0.1)
     assert step.answer == StillValid(T + holds)
     assert step.record is record
@@ -160,14 +162,57 @@ def test_a_clock_that_stepped_back_makes_no_verdict_hold_longer() -> None:
     assert after(reject(), record, T)[1] == ProbeNow(T)
 
 
+def test_a_verdict_is_everybodys_whoever_asked_for_it() -> None:
+    """Callers who are refused together are patient together: their probes do not add up."""
+    record = rejected_and_alive(build_record(), "one", T)
+    record, _ = after(reject(caller="two"), record, T + 1.0)
+    record = rejected_and_alive(record, "one", T + 10.0)
+    made, answer = after(reject(caller="three"), record, T + 12.0)
+    assert answer == StillValid(T + 20.0)
+    record, answer = after(replace(reject(), caller="one"), made, T + 29.9)
+    assert answer == StillValid(T + 30.0)
+    assert record is made
+
+
 def test_complaints_are_bounded() -> None:
-    """The record must not grow with the number of callers: the oldest are forgotten."""
+    """The record must not grow with the number of callers: those for whom there is no room share one."""
     complaints: tuple[Complaint, ...] = ()
-    for number in range(50):
+    for number in range(100):
         complaints = with_complaint(complaints, f"caller {number}", NOW + number)
-    assert len(complaints) == COMPLAINTS_KEPT
-    assert complaints[-1] == Complaint("caller 49", NOW + 49, 1)
-    assert with_complaint(complaints, "caller 45", NOW + 99)[-1] == Complaint("caller 45", NOW + 99, 2)
+    assert len(complaints) == COMPLAINTS_KEPT + 1
+    assert complaints[-1] == Complaint(CROWD, NOW + 99, 100 - COMPLAINTS_KEPT)
+    assert with_complaint(complaints, "caller 5", NOW + 99)[-1] == Complaint("caller 5", NOW + 99, 2)
+
+
+@pytest.mark.parametrize("callers", [1, 2, 9, COMPLAINTS_KEPT, 500])
+def test_however_many_reject_a_living_token_they_cost_what_one_of_them_does(callers: int) -> None:
+    """An hour of callers in a loop, each a little behind the other: probes, writes and the record stay small."""
+    record = build_record(STABLE, escalated_at=T)
+    probes = writes = 0
+    for number in range(3600 * 2):
+        now, caller = T + 600.0 + number / 2, f"caller {number * 7 % callers}"
+        before = record
+        record, answer = after(reject(caller=caller), replace(record, escalated_at=now), now)
+        writes += record.complaints != before.complaints
+        if isinstance(answer, ProbeNow):
+            probes += 1
+            record, _ = after(looked(ALIVE, now, caller), record, now + 0.1)
+    patient = 6 + 3600 / 300
+    crowd = 3 + 3600 / 60 if callers > COMPLAINTS_KEPT else 0
+    assert probes <= patient + crowd + 1
+    assert writes <= (min(callers, COMPLAINTS_KEPT) + 1) * (probes + 1)
+    assert len(record.complaints) <= COMPLAINTS_KEPT + 1
+
+
+@pytest.mark.parametrize(("known", "waits"), [(COMPLAINTS_KEPT - 1, 10.0), (COMPLAINTS_KEPT, 60.0)])
+def test_who_never_complained_before_is_heard_soon_whatever_the_others_do(known: int, waits: float) -> None:
+    """He may be the first whom the death of the token reaches; the longest patience is for those who cry wolf."""
+    complaints = tuple(Complaint(f"caller {number}", T + 1.0, 9) for number in range(known))
+    crowd = (Complaint(CROWD, T + 1.0, 9),) if known == COMPLAINTS_KEPT else ()
+    record = build_record(complaints=complaints + crowd, probe=Probe(T, ALIVE, T, T))
+    assert after(reject(caller="honest"), record, T + waits - 0.1)[1] == StillValid(T + waits)
+    assert after(reject(caller="honest"), record, T + waits)[1] == ProbeNow(T + waits)
+    assert isinstance(after(reject(caller="caller 3"), record, T + waits)[1], StillValid)
 
 
 # --- two callers who insist
@@ -178,6 +223,11 @@ def insisting(now: float = T) -> Record:
     record = rejected_and_alive(build_record(STABLE), "one", now)
     record = rejected_and_alive(record, "two", now + 1.0)
     return rejected_and_alive(record, "one", now + 11.0)
+
+
+def crowded(*complaints: Complaint) -> tuple[Complaint, ...]:
+    """Return the complaints, and so many more that there is no room for another caller."""
+    return (*(Complaint(f"caller {number}", T - 500.0, 1) for number in range(COMPLAINTS_KEPT)), *complaints)
 
 
 def test_two_callers_who_come_again_are_believed_unprobed() -> None:
@@ -196,8 +246,23 @@ def test_two_callers_who_come_again_are_believed_unprobed() -> None:
         (insisting(), "three", T + 22.0),
         (insisting(), "two", T + 72.0),
         (replace(insisting(), escalated_at=T - 500.0), "two", T + 22.0),
+        (rejected_and_alive(rejected_and_alive(insisting(T - 400.0), "two", T), "one", T + 1.0), "two", T + 22.0),
+        (
+            build_record(complaints=crowded(Complaint("one", T, 2, again=True), Complaint(CROWD, T, 9))),
+            "three",
+            T + 2.0,
+        ),
+        (insisting(), "two", T + 1.0 - 0.5),
     ],
-    ids=["alone", "a third one, for the first time", "more than a minute later", "within ten minutes of the last"],
+    ids=[
+        "alone",
+        "a third one, for the first time",
+        "more than a minute later",
+        "within ten minutes of the last",
+        "the other one came twice long ago, and once now",
+        "one of a crowd",
+        "a clock that stepped back",
+    ],
 )
 def test_what_is_no_insisting(record: Record, caller: str, at: float) -> None:
     """One buggy caller, however stubborn, replaces nothing; nor do two more than once in ten minutes."""
@@ -354,7 +419,8 @@ def test_no_probe_makes_a_credential_vanish_or_opens_an_attempt(
 def test_however_often_it_is_rejected_a_living_token_is_probed_once_in_5_s_and_replaced_once_in_10_min(
     record: Record, now: float, rejects: list[Any]
 ) -> None:
-    """Any number of callers, in any order, all of them wrong."""
+    """Any number of callers, in any order, all of them wrong; of what has no probe `test_tickets` tells."""
+    assume(record.credential is None or ISSUING[record.credential.mode].has_probe)
     probes: list[float] = []
     replaced: list[float] = []
     for pause, caller in rejects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -16,8 +17,11 @@ from zhongkong.core.retry import (
     FORCES_A_DAY_BY_REJECT,
     Asking,
     budget_allows,
+    budget_events,
     contest_allows,
+    force_allowed_at,
     next_midnight,
+    pace,
     retry_after,
     shanghai_day,
     spend,
@@ -139,6 +143,45 @@ def test_every_failure_is_followed_by_a_wait_and_counted(
 # --- budgets
 
 
+@pytest.mark.parametrize(
+    ("total", "hurry_until", "apart"),
+    [
+        (100, NEVER, 0.0),
+        (101, NEVER, 8 * 3600.0 / 99),
+        (199, NEVER, 3600.0),
+        (200, NEVER, 3600.0),
+        (101, NOW - 1.0, 8 * 3600.0 / 99),
+        (101, NOW + 400.0, 100.0),
+        (101, NOW + 4000.0, 8 * 3600.0 / 99),
+    ],
+    ids=[
+        "half is for the first",
+        "the rest is spread to midnight",
+        "no further than an hour",
+        "nothing is left",
+        "nothing to lose any more",
+        "a quarter of what is to be lost",
+        "there is time",
+    ],
+)
+def test_the_pace_of_tries(total: int, hurry_until: float, apart: float) -> None:
+    """A day has a budget; an outage may take all day."""
+    record = build_record(spent=Spent(shanghai_day(NOW), total))
+    assert pace(record, 200, NOW, hurry_until) == pytest.approx(apart)
+
+
+@given(st.sampled_from([100, 200, 2000]), st.floats(0.0, 86_000.0))
+def test_tries_at_this_pace_never_use_up_the_day(budget: int, began: float) -> None:
+    """Whenever the outage begins, and however long it is: there is one left for the moment in which it is over."""
+    now = MIDNIGHT - 86_400.0 + began
+    record = build_record()
+    while now < MIDNIGHT - 1.0:
+        record = replace(record, spent=spend(record, ROUND, now))
+        apart = pace(record, budget, now, NEVER)
+        assert record.spent.total < budget
+        now += max(30.0, apart)
+
+
 def spent(asking: Asking, times: int, now: float = NOW) -> Spent:
     """Return the count of a day after so many departures."""
     record = build_record()
@@ -200,7 +243,9 @@ def test_a_budget_of_200(asking: Asking, before: Spent, allowed_at: float) -> No
 )
 def test_forces(asking: Asking, before: Spent, last_force: float, allowed_at: float) -> None:
     """The platform grants twenty a day, 30 s apart, and says nothing when it does not."""
-    assert budget_allows(build_record(spent=before, last_force=last_force), 2000, asking, NOW) == allowed_at
+    record = build_record(spent=before, last_force=last_force)
+    allowed = max(budget_allows(record, 2000, asking, NOW), force_allowed_at(record, asking, NOW))
+    assert max(allowed, NOW) == allowed_at
 
 
 @given(st.integers(1, 400), st.lists(st.sampled_from([ROUND, REJECT]), max_size=500))
@@ -238,6 +283,16 @@ def test_what_never_left_is_not_counted(asking: Asking, condemned: str, back: tu
     record = build_record(spent=spent(asking, 1), condemned=condemned)
     after = unspend(record, open_attempt(NOW), NOW + 5.0)
     assert (after.total, after.rejects) == back
+
+
+@pytest.mark.parametrize(("asking", "insist", "forces"), [(FORCED_REJECT, True, (0, 0)), (KEY, False, (1, 0))])
+def test_a_force_that_never_left_is_taken_back_from_who_is_known_to_have_wanted_it(
+    asking: Asking, forces: tuple[int, int], *, insist: bool
+) -> None:
+    """Ten a day are few: an outage of the network while a dead token comes back the same would spend them."""
+    record = build_record(Mode.STABLE, spent=spent(asking, 1), condemned="rejected", insist=insist)
+    after = unspend(record, open_attempt(NOW, Mode.STABLE, ends=True), NOW + 5.0)
+    assert (after.forces, after.forces_by_reject) == forces
 
 
 def test_what_left_yesterday_is_not_taken_from_today() -> None:
@@ -279,3 +334,27 @@ def test_what_a_contest_does_not_slow(asking: Asking, contest: Contest) -> None:
 def test_the_steps_of_a_contest_end_at_half_an_hour() -> None:
     """As the table says: 1, 2, 4, 8, 16, 30 minutes."""
     assert [step / 60 for step in CONTEST_STEPS] == [1, 2, 4, 8, 16, 30]
+
+
+@pytest.mark.parametrize("before", [Trouble("unanswered"), Trouble("unreachable"), Trouble("refused", -1)])
+def test_a_quota_that_follows_an_outage_is_first_waited_for_a_minute(before: Trouble) -> None:
+    """It may be the minute's limit: what failed before it, and why, says nothing about quotas."""
+    retry = retry_after(Retry(NOW - 1.0, 9, before), Refused(45009), now=NOW, trust=NEVER, dice=0.5)
+    assert retry == Retry(NOW + 60.0, 1, Trouble("quota", 45009))
+
+
+def test_transient_failures_of_any_kind_are_counted_together() -> None:
+    """A platform on its knees is busy, silent and gone by turns."""
+    retry = Retry()
+    for failed in (Refused(-1), NotSent("x"), Ambiguous("x"), Refused(-1)):
+        retry = retry_after(retry, failed, now=NOW, trust=NEVER, dice=0.999)
+    assert retry.tries == 4
+
+
+@pytest.mark.parametrize(("total", "percent"), [(99, 0), (100, 50), (101, 0), (159, 0), (160, 80), (161, 0), (200, 0)])
+def test_half_and_four_fifths_of_a_day_are_told_once(total: int, percent: int) -> None:
+    """Somebody can look while there is still something left to spend."""
+    record = build_record(spent=Spent(shanghai_day(NOW), total))
+    told = budget_events(record, 200, NOW)
+    values = {"kind": "access_token", "spent": total, "budget": 200, "percent": percent}
+    assert [event.values for event in told] == [values] * bool(percent)

@@ -210,6 +210,8 @@ def test_what_needs_a_mint(record: Record, *, needs: bool) -> None:
         (due(attempts=(open_attempt(NOW),), probe=Probe(began_at=NOW + 302.0)), NOW + 332.0),
         (due(attempts=(open_attempt(NOW),), probe=Probe(began_at=NOW + 345.0)), NOW + 370.0),
         (due(attempts=(open_attempt(NOW),), probe=Probe(began_at=NOW + 368.0)), NOW + 373.0),
+        (due(attempts=(open_attempt(NOW),), probe=Probe(began_at=NOW + 370.0)), NOW + 400.0),
+        (build_record(CLASSIC, probe=Probe(began_at=NOW + 312.0, again_at=NOW + 310.0)), NOW + 342.0),
         (Record(Slot("wx"), attempts=(open_attempt(NOW),)), None),
     ],
     ids=[
@@ -220,12 +222,14 @@ def test_what_needs_a_mint(record: Record, *, needs: bool) -> None:
         "and every tenth of the overlap from then on",
         "and when the attempt can be closed",
         "but 5 s apart",
+        "and not more often because nobody answers",
+        "nor because a caller insisted",
         "there is nothing to probe",
     ],
 )
 def test_when_a_probe_is_due_unasked(record: Record, at: float | None) -> None:
     """Three reasons, the earliest of them, and never too often."""
-    assert probe_due_at(record, NOW + 369.0) == at
+    assert probe_due_at(record, NOW + 371.0) == at
 
 
 @pytest.mark.parametrize(

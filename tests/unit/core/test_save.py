@@ -38,10 +38,12 @@ from zhongkong.core.model import (
     Probe,
     Record,
     Retry,
+    Spent,
     Trouble,
     hash_value,
 )
 from zhongkong.core.reject import BeginProbe, EndProbe
+from zhongkong.core.retry import shanghai_day
 from zhongkong.core.save import Failed, GiveBack, LeaseLost, Save, Saved
 from zhongkong.wechat.answers import Granted, Refused
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -390,3 +392,15 @@ def test_a_probe_that_closed_an_attempt_is_no_answer_to_it() -> None:
     credential = lost.credential or build_credential()
     looked = EndProbe(SLOT, credential.sha256, NOW + 371.0, ProbeVerdict.ALIVE, "probed")
     assert after(looked, lost, NOW + 371.5)[0].attempts == ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_told"), [(NEW, True), (SAME, True), (Refused(40125), True), (NotSent("connect"), False)]
+)
+def test_half_of_the_budget_is_told_by_the_answer_that_spent_it(outcome: Outcome, is_told: bool) -> None:  # noqa: FBT001
+    """Once, however often the save is sent again; what never left is taken back, and told when it does leave."""
+    record = claimed(record=build_due(CLASSIC, spent=Spent(shanghai_day(NOW), 99)))
+    save = Save(SLOT, build_account(CLASSIC), "mine", outcome)
+    step = save.apply(record, NOW)
+    assert ("budget_spent" in [event.code for event in step.events]) is is_told
+    assert save.apply(step.record, NOW).events == ()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import Iterator
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from zhongkong.core.model import Event
 from zhongkong.core.ports import KeptEvent
-from zhongkong.hub.logs import configure_logging, log_event
+from zhongkong.hub.logs import AccessLog, TextLines, configure_logging, log_event
+from zhongkong.hub.telemetry import Telemetry
+from zhongkong.testing.fake_clock import FakeClock
 
 TOKEN = "83_" + "t" * 130
 
@@ -68,7 +72,7 @@ def test_an_event_is_told_in_words_and_in_fields(stream: io.StringIO) -> None:
     event = Event("minted", "wx1", {"generation": 3, "mode": "stable", "life": 7200})
     log_event(KeptEvent(9, 0.0, event), "en")
     line = json.loads(stream.getvalue())
-    assert line["text"] == "wx1: token of generation 3 minted (stable, 7200 s)."
+    assert line["text"] == "wx1: access_token of generation 3 minted (stable, 7200 s)."
     assert (line["event"], line["appid"], line["values"]["generation"], line["level"]) == ("minted", "wx1", 3, "info")
 
 
@@ -77,3 +81,59 @@ def test_an_event_that_somebody_should_see_is_a_warning(stream: io.StringIO) -> 
     configure_logging("json", stream)
     log_event(KeptEvent(9, 0.0, Event("contested", "wx1")), "zh")
     assert json.loads(stream.getvalue())["level"] == "warning"
+
+
+class Counting(io.StringIO):
+    """A stream that counts how often it is written to."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        """Count, and write."""
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.usefixtures("stream")
+def test_the_requests_of_one_turn_are_written_at_once_and_in_order(style: str) -> None:
+    """A hub that serves thousands a second would spend its time writing lines one by one."""
+    written = Counting()
+    configure_logging(style, written)
+    served = AccessLog(no_app, FakeClock(), Telemetry())
+
+    async def serve() -> None:
+        for number in range(3):
+            served.tell({"method": "GET", "path": f"/{number}"}, 200, 0.0)
+        logging.getLogger("zhongkong.hub").error("between")
+        served.tell({"method": "GET", "path": "/last"}, 200, 0.0)
+
+    asyncio.run(serve())
+    told = ["/0", "/1", "/2", "between", "/last"]
+    lines = written.getvalue().splitlines()
+    assert [next(one for one in told if one in line) for line in lines] == told
+    assert written.writes <= 3
+
+
+@pytest.mark.usefixtures("stream")
+def test_a_log_that_cannot_be_written_fails_nobody() -> None:
+    """A full disk is no reason to serve nothing."""
+    written = io.StringIO()
+    configure_logging("text", written)
+    written.close()
+    logging.getLogger("zhongkong.hub").error("unseen")
+
+
+@pytest.mark.parametrize(
+    ("at", "text"), [(0.0, "1970-01-01T00:00:00.000Z"), (1_800_000_000.9996, "2027-01-15T08:00:00.999Z")]
+)
+@pytest.mark.usefixtures("stream")
+def test_a_line_begins_with_the_time_in_utc(at: float, text: str) -> None:
+    """To the millisecond, which is never ahead."""
+    record = logging.LogRecord("zhongkong.hub", logging.INFO, "", 0, "x", (), None)
+    record.created = at
+    assert TextLines().format(record) == f"{text} info    x"
+
+
+async def no_app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Serve nothing."""

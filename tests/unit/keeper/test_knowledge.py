@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -100,6 +101,7 @@ def test_a_clock_that_stepped_back_has_every_record_restamped(
     )
     assert known.now() == NOW + 1.0 + step
     assert all(isinstance(one, Restamp) for one in restamps)
+    assert known.stepped == (pytest.approx(step) if abs(step) > STEP + took / 2 else 0.0)
 
 
 def test_the_first_poll_is_no_step(known: Knowledge) -> None:
@@ -248,6 +250,28 @@ def test_what_only_we_noted_of_the_same_credential_gives_way(away: Knowledge, cl
     record = away.record(SLOT)
     assert record is not None
     assert (record.lease, record.attempts) == (None, ())
+
+
+def test_a_change_of_the_account_reaches_what_only_we_know(away: Knowledge) -> None:
+    """Else it would be claimed for under a revision that is no more; the secret's change ends no credential."""
+    mine = pretend_mint(away, "token-2")
+    theirs = build_record(Mode.STABLE, version=9, revision=mine.revision + 1)
+    assert away.learn(theirs)
+    record = away.record(SLOT)
+    assert record is not None
+    assert (record.revision, record.condemned, record.credential) == (theirs.revision, "", mine.credential)
+
+
+@pytest.mark.parametrize("later", [{"condemned": "moved"}, {"removed": True}])
+def test_an_account_that_lives_elsewhere_or_is_gone_takes_along_what_only_we_know(
+    away: Knowledge, later: dict[str, Any]
+) -> None:
+    """A token of the former place must not be handed out for the new one."""
+    mine = pretend_mint(away, "token-2")
+    assert away.learn(build_record(Mode.STABLE, version=9, revision=mine.revision + 1, **later))
+    record = away.record(SLOT)
+    assert record is not None
+    assert (record.condemned, record.removed) == (later.get("condemned", ""), later.get("removed", False))
 
 
 # --- watching

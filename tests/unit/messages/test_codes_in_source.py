@@ -17,7 +17,9 @@ from zhongkong.messages.catalogue import _catalogue
 
 SOURCE = Path(zhongkong.__file__).parent
 ERRORS = {name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, ZhongkongError)}
-UTTERING = {name for name, one in ERRORS.items() if one not in {errors.AccountUnknown, CredentialUnavailable}}
+OF_ONE_CODE = {errors.AccountUnknown, errors.PlatformUnreachable}
+"""What they begin with is no code."""
+UTTERING = {name for name, one in ERRORS.items() if one not in {*OF_ONE_CODE, CredentialUnavailable}}
 OF_EVERY_EVENT = {"appid"}
 OF_EVERY_REFUSAL = {"errcode", "errmsg", "rid"}
 
@@ -48,7 +50,7 @@ def _uttered() -> Iterator[tuple[str, str, set[str] | None]]:
         elif name in {"CredentialUnavailable", "Trouble"}:
             state = _text_at(call, 2 if name == "CredentialUnavailable" else 0)
             if state:
-                yield where, f"trouble_{state}", {"appid"}
+                yield where, f"trouble_{state}", {"appid", *(one.arg for one in call.keywords if one.arg)}
 
 
 def _names_of_values(event: ast.Call) -> set[str] | None:

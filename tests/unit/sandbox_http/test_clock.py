@@ -1,9 +1,10 @@
 """The sandbox's clock, under every real clock there may be."""
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zhongkong.sandbox.clock import LAST, Clock
@@ -13,6 +14,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["wait", "turn", "speed"]), st.floats
 
 
 @given(STEPS)
+@example([("speed", 1e5, 0.0), ("wait", 0.0, 1e6), ("wait", 0.0, 1e6), ("wait", 0.0, 1e6), ("turn", 1.0, 0.0)])
 def test_it_never_runs_backwards(steps: list[tuple[str, float, float]]) -> None:
     """Whatever is turned, and however the machine's clock jumps: tokens are dated by it."""
     real = 1e9
@@ -21,7 +23,8 @@ def test_it_never_runs_backwards(steps: list[tuple[str, float, float]]) -> None:
     for what, value, jump in steps:
         real += jump
         if what == "turn":
-            clock.turn(value)
+            with suppress(ValueError):  # a fast clock comes to the end of its years
+                clock.turn(value)
         elif what == "speed":
             clock.run_at(value)
         seen.append(clock.now())

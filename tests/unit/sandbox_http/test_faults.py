@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zhongkong.sandbox.faults import GARBAGE, JSON_TYPE, Fault, Faults, Reply, build_reply
-from zhongkong.sandbox.page import choose_language
+from zhongkong.sandbox.rendering import choose_language
 
 BODY = {"errcode": 0, "errmsg": "好"}
 

@@ -14,9 +14,18 @@ from zhongkong.errors import (
     Value,
 )
 from zhongkong.messages import LANGUAGES, Language, codes
-from zhongkong.wechat.advice import ADVISED, advise, build_error, explain_error, explain_event, explain_trouble
+from zhongkong.wechat.advice import (
+    ADVISED,
+    ADVISED_OF_WECOM,
+    action_on,
+    advise,
+    build_error,
+    explain_error,
+    explain_event,
+    explain_trouble,
+)
 from zhongkong.wechat.answers import Refused
-from zhongkong.wechat.errcodes import _TOKEN_ROUTES
+from zhongkong.wechat.errcodes import _TOKEN_ROUTES, _WECOM_ROUTES, Action
 
 IP_ERRMSG = "invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 61250a39-612fed42-36740516"
 STATES = ["blocked", "quota", "refused", "unanswered", "unreachable", "too_early", "budget", "contested", "refreshing"]
@@ -105,7 +114,14 @@ def test_a_failed_mint_is_told_with_its_cause() -> None:
     """The event is what an alert is made of."""
     values: dict[str, Value] = {"state": "blocked", "errcode": 40164, "errmsg": IP_ERRMSG, "rid": ""}
     text = explain_event("mint_failed", "en", "wx1", values)
-    assert text.startswith("wx1: the mint failed. IP 1.2.3.4 is not in the allow-list")
+    assert text.startswith("wx1: the mint of its access_token failed. IP 1.2.3.4 is not in the allow-list")
+
+
+def test_a_refused_token_is_the_secret_on_a_token_route_and_the_token_when_a_ticket_is_asked_for() -> None:
+    """Nobody should look for a wrong AppSecret because a ticket was refused."""
+    assert "--secret" in explain_trouble("blocked", "en", "wx1", 40001, "invalid credential")
+    assert "--secret" not in explain_trouble("refused", "en", "wx1", 40001, "invalid credential")
+    assert "ticket" in explain_trouble("refused", "en", "wx1", 42001, "access_token expired")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -113,3 +129,49 @@ def test_an_event_names_its_account(lang: Language) -> None:
     """The audit log is read across accounts."""
     values: dict[str, Value] = {"generation": 3, "mode": "stable", "life": 7200}
     assert explain_event("minted", lang, "wx1", values).startswith("wx1")
+
+
+AGENT = "ww0123456789abcdef:crm"
+FROM_IP = (
+    "not allow to access from your ip, hint: [1658286717354964018506079], from ip: 1.2.3.4, more info at https://x"
+)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("errcode", [*sorted(_WECOM_ROUTES), 40014, 99999])
+def test_every_refusal_of_wecom_is_told_in_its_own_words(lang: Language, errcode: int) -> None:
+    """Its console is another one, and its numbers mean other things."""
+    text = explain_trouble("blocked", lang, AGENT, errcode, "the words")
+    assert str(errcode) in text
+    assert "mp.weixin.qq.com" not in text
+
+
+def test_the_advised_codes_of_wecom_and_the_catalogue_are_one_list() -> None:
+    """As above."""
+    own = {code for code in codes() if code.startswith("wecom_") and code[6:].removeprefix("-").isdigit()}
+    assert own == {f"wecom_{errcode}" for errcode in ADVISED_OF_WECOM}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_60020_names_the_address_and_where_to_add_it(lang: Language) -> None:
+    """The platform tells it; without it the text says what to look for."""
+    text = explain_trouble("blocked", lang, AGENT, 60020, FROM_IP)
+    assert "1.2.3.4" in text
+    assert "work.weixin.qq.com" in text
+    assert f"zhongkong account set {AGENT}" in text
+    assert advise(AGENT, 60020, "not allow")[0] == "wecom_60020_unnamed"
+
+
+def test_wecoms_40001_is_the_secret_and_final() -> None:
+    """On whatever route; and so a program that asks over HTTP is told."""
+    assert type(build_error(AGENT, Refused(40001, "invalid credential"))) is AccountRejected
+    assert action_on(AGENT, 40001) is Action.FIX_CONFIG
+    assert "--secret" in explain_trouble("refused", "en", AGENT, 40001, "invalid credential")
+    assert "ticket" in explain_trouble("refused", "en", AGENT, 42001, "access_token expired")
+    assert action_on(AGENT, 99999) is Action.RETRY_LATER
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_repeated_dead_token_is_told_in_words(lang: Language) -> None:
+    """Only a person can look at the console."""
+    assert AGENT in explain_trouble("token_repeated", lang, AGENT)

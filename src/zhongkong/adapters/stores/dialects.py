@@ -1,21 +1,24 @@
-"""Where databases differ: how a writer takes its lock, whose clock counts, how a row is put, what an error means."""
+"""Where databases differ: how a writer takes its lock, whose clock counts, how a row is put, what an error means.
+
+SQLite's file is here, databases on servers are in `server_dialects.py`.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, Insert, NullPool, Table, create_engine
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from zhongkong.adapters.stores.place import FileSystemOf, has_room, judge_place, judge_rights, owner_of
 from zhongkong.adapters.stores.rows import RowUnreadable
-from zhongkong.core.model import Instant, Seconds, Slot
+from zhongkong.core.model import Instant, Seconds
 from zhongkong.errors import StoreError, StoreRefused, StoreUnavailable
 
 
@@ -28,14 +31,36 @@ class Dialect(Protocol):
         Raises: StoreRefused: the database cannot be used as it is, and a person must act.
         """
 
-    def begin_write(self, connection: Connection, slots: Sequence[Slot]) -> None:
-        """Begin a transaction in which nobody else, from whichever process, writes the records of `slots`.
+    def connect_reading(self) -> Connection:
+        """Return one that only reads: where that takes less than writing does, it is had with less.
 
-        With no slots it keeps every other writer off that gives none: so migrations run alone.
+        Raises: as `connect`.
         """
+
+    def connect_alone(self) -> Connection:
+        """Return one for `begin_alone`.
+
+        Raises: as `connect`.
+        """
+
+    @property
+    def locks_rows(self) -> bool:
+        """Say whether a writer has to lock the rows that he changes: else `begin_write` locked all there is."""
+
+    def begin_write(self, connection: Connection) -> None:
+        """Begin a transaction in which nobody else, from whichever process, changes what it locks."""
+
+    def begin_alone(self, connection: Connection) -> None:
+        """Begin one beside which nobody else is in another that began so, until `connection` is closed."""
 
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction that sees one committed state throughout, and holds up nobody."""
+
+    def end_read(self, connection: Connection) -> bool:
+        """End it, and say whether the connection serves for another one.
+
+        Raises: StoreUnavailable: it was not one state that was seen, and what was read counts for nothing.
+        """
 
     def now(self, connection: Connection) -> Instant:
         """Return the store's clock at this moment, not at the transaction's begin."""
@@ -43,8 +68,23 @@ class Dialect(Protocol):
     def upsert(self, table: Table) -> Insert:
         """Return the statement that puts a row of `table`, in place of the one with its primary key."""
 
+    def passes(self, error: Exception) -> bool:
+        """Say whether a transaction that ended so before its commit may succeed if it is done again at once."""
+
     def translate(self, error: Exception) -> Exception:
         """Return what an error of the database means to its callers; any other error is returned as it is."""
+
+
+_LIES = "lies"
+
+
+class _Lies(NamedTuple):
+    """How a file lies that nobody uses: another instant, size or log says that somebody began to."""
+
+    written_at: int
+    size: int
+    waits_in_log: int
+    """Bytes that were committed and are not in the file yet."""
 
 
 class Sqlite:
@@ -52,6 +92,8 @@ class Sqlite:
 
     The machine's wall clock is the store's clock: one machine, one clock.
     """
+
+    locks_rows = False
 
     def __init__(
         self, path: Path, wall: Callable[[], Instant], patience: Seconds, file_system_of: FileSystemOf
@@ -63,6 +105,7 @@ class Sqlite:
         self._file_system_of = file_system_of
         self._file: tuple[int, int] | None = None
         self._engine = create_engine("sqlite://", creator=self._open, poolclass=NullPool, hide_parameters=True)
+        self._unused = create_engine("sqlite://", creator=self._open_unused, poolclass=NullPool, hide_parameters=True)
 
     def connect(self) -> Connection:
         """Return a connection; the first one makes the file, which nobody but its owner may read."""
@@ -82,15 +125,54 @@ class Sqlite:
             opened.execute(f"PRAGMA {pragma}")
         return opened
 
-    def begin_write(self, connection: Connection, slots: Sequence[Slot]) -> None:  # noqa: ARG002 (all slots, always)
+    def connect_alone(self) -> Connection:
+        """Return one like any other."""
+        return self.connect()
+
+    def connect_reading(self) -> Connection:
+        """Return a connection, on a full disk too.
+
+        Those who use the file share an index beside it. If there is no room for that, nobody uses the file: it holds
+        all that was committed, and is read as it lies.
+        """
+        try:
+            return self.connect()
+        except OperationalError as error:
+            lies = self._lies()
+            if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_IOERR_SHMSIZE" or lies.waits_in_log:
+                raise
+        connection = self._unused.connect()
+        connection.info[_LIES] = lies
+        return connection
+
+    def _open_unused(self) -> sqlite3.Connection:
+        uri = self._path.as_uri() + "?mode=ro&immutable=1"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    def _lies(self) -> _Lies:
+        log = self._path.with_name(f"{self._path.name}-wal")
+        status = self._path.stat()
+        return _Lies(status.st_mtime_ns, status.st_size, log.stat().st_size if log.exists() else 0)
+
+    def begin_write(self, connection: Connection) -> None:
         """Take the file's lock, waiting for it as long as patience lasts."""
         self._judge_file()
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    begin_alone = begin_write
 
     def begin_read(self, connection: Connection) -> None:
         """Begin; the first read decides which state is seen."""
         self._judge_file()
         connection.exec_driver_sql("BEGIN")
+
+    def end_read(self, connection: Connection) -> bool:
+        """End it; what was read as it lay is one state if it still lies so, and next time there may be room."""
+        connection.rollback()
+        lay = connection.info.get(_LIES)
+        if lay not in (None, self._lies()):
+            raise StoreUnavailable("store_full", path=str(self._path), owner=owner_of(self._path))
+        return lay is None
 
     def now(self, connection: Connection) -> Instant:  # noqa: ARG002 (other databases have a clock of their own)
         """Return the machine's wall clock."""
@@ -116,6 +198,10 @@ class Sqlite:
         if self._identify() != self._file:
             raise StoreRefused("store_replaced", path=str(self._path))
 
+    def passes(self, error: Exception) -> bool:  # noqa: ARG002 (it waited for the lock already)
+        """Say no."""
+        return False
+
     def translate(self, error: Exception) -> Exception:
         """Return the error of the tree, with the one that it came from as its cause."""
         cause = error.orig if isinstance(error, DBAPIError) else error
@@ -134,17 +220,17 @@ class Sqlite:
         SQLite's own words are not repeated: they may quote what is stored. It gives an error without a code where it
         finds text that is none.
         """
-        path = str(self._path)
+        path, owner = str(self._path), owner_of(self._path)
         primary = "_".join(name.split("_")[:2])
         if primary in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-            return StoreUnavailable("store_locked", path=path)
+            return StoreUnavailable("store_locked", path=path, owner=owner)
         if primary == "SQLITE_FULL" or (primary == "SQLITE_IOERR" and not has_room(self._path)):
-            return StoreUnavailable("store_full", path=path)
+            return StoreUnavailable("store_full", path=path, owner=owner)
         if primary in ("SQLITE_CORRUPT", "SQLITE_NOTADB", ""):
             return self._damaged()
         if primary in ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"):
             return self._barred(name)
-        return StoreUnavailable("store_failing", path=path, why=name)
+        return StoreUnavailable("store_failing", path=path, owner=owner, why=name)
 
     def _damaged(self) -> StoreRefused:
         return StoreRefused("store_damaged", path=str(self._path), owner=owner_of(self._path))

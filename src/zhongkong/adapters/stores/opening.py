@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, column, insert, inspect, select, table
+from sqlalchemy import Connection, Select, column, insert, inspect, select, table, update
 
+from zhongkong.adapters.stores.rows import SIGNING_KEY
 from zhongkong.adapters.stores.schema import SCHEMA, Tables
 from zhongkong.adapters.stores.writer import Snapshot, Transaction
 from zhongkong.core.ports import Seal
 from zhongkong.errors import StoreRefused, WrongSeal
+from zhongkong.version import __version__
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -28,7 +31,8 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
     connection, tables = transaction.connection, transaction.tables
     found = schema_of(connection, tables)
     if found > SCHEMA:
-        raise StoreRefused("store_newer", found=found, known=SCHEMA)
+        version = program_of(connection, tables) or "?"
+        raise StoreRefused("store_newer", found=found, known=SCHEMA, version=version)
     if found < SCHEMA:
         migrate(connection, tables, prefix)
     check = connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
@@ -36,7 +40,11 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
         new = {"id": 1, "incarnation": uuid4().hex, "seal_check": seal.check, "created_at": transaction.now()}
         connection.execute(insert(tables.meta).values(new))
     elif not seal.knows(check):
-        raise WrongSeal("wrong_seal")
+        raise WrongSeal("seal_of_another_store")
+    if found < SCHEMA:
+        connection.execute(update(tables.meta).values(program=__version__))
+    unsigned = update(tables.meta).where(tables.meta.c.signing_key.is_(None))
+    connection.execute(unsigned.values(signing_key=seal.close(token_hex(32), SIGNING_KEY)))
 
 
 def is_prepared(snapshot: Snapshot, tables: Tables, seal: Seal) -> bool:
@@ -53,6 +61,15 @@ def schema_of(connection: Connection, tables: Tables) -> str:
         return ""
     newest: Select[str] = select(column("version_num")).select_from(table(tables.version))
     return connection.execute(newest).scalar_one_or_none() or ""
+
+
+def program_of(connection: Connection, tables: Tables) -> str:
+    """Return the version of the program that brought the store to its schema; empty where that is not known."""
+    if not inspect(connection).has_table(tables.meta.name):
+        return ""
+    if "program" not in {one["name"] for one in inspect(connection).get_columns(tables.meta.name)}:
+        return ""
+    return connection.execute(select(tables.meta.c.program)).scalar_one_or_none() or ""
 
 
 def migrate(connection: Connection, tables: Tables, prefix: str) -> None:

@@ -22,7 +22,7 @@ class Resealed(NamedTuple):
 
 def sealed_columns(tables: Tables) -> tuple[Column[Any], ...]:
     """Return the columns that hold something sealed, bound to the appid of their row."""
-    return tables.accounts.c.secret, tables.records.c.value
+    return tables.accounts.c.secret, tables.records.c.value, tables.callbacks.c.sealed, tables.pushes.c.answer
 
 
 def count_sealed(snapshot: Snapshot, tables: Tables) -> int:
@@ -34,7 +34,7 @@ def count_sealed(snapshot: Snapshot, tables: Tables) -> int:
 def reseal_page(transaction: Transaction, column: Column[Any], after: Primary) -> list[Primary]:
     """Close the page of a column that follows `after` with the newest seal; return its rows, none at the end."""
     primary = list(column.table.primary_key)
-    page = select(column, *primary).where(column.is_not(None)).order_by(*primary).limit(PAGE)
+    page = select(column, *primary).where(column.is_not(None)).order_by(*primary).limit(PAGE).with_for_update()
     if after:
         page = page.where(tuple_(*primary) > after)
     rows = transaction.connection.execute(page).all()

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, Select, bindparam, delete, select, update
+from sqlalchemy import Row, Select, Table, bindparam, delete, insert, select, update
 
+from zhongkong.adapters.clock import MachineClock
+from zhongkong.adapters.stores.addresses import Address, FileAddress
 from zhongkong.adapters.stores.dialects import Dialect, Sqlite
 from zhongkong.adapters.stores.opening import is_prepared, prepare
 from zhongkong.adapters.stores.place import FileSystemOf, file_system_of
 from zhongkong.adapters.stores.resealing import Primary, Resealed, count_sealed, reseal_page, sealed_columns
-from zhongkong.adapters.stores.rows import Rows, read_event, read_key, write_key
+from zhongkong.adapters.stores.rows import SIGNING_KEY, Columns, Rows, read_event, read_key, write_key
 from zhongkong.adapters.stores.schema import Tables, build_tables
+from zhongkong.adapters.stores.server_dialects import dialect_of
 from zhongkong.adapters.stores.worker import Worker
-from zhongkong.adapters.stores.writer import Reader, Snapshot, Transaction, Writer
-from zhongkong.core.change import Remove, change_account
+from zhongkong.adapters.stores.writer import Reader, Snapshot, Transaction, Writer, read_unwritten
+from zhongkong.core.callbacks import Callback, KeptPush, Proof, Push, Standing, Taken, judge_push
+from zhongkong.core.change import Remove, change_account, kept_of
 from zhongkong.core.command import Applied, Command
 from zhongkong.core.grants import Key
 from zhongkong.core.model import NEVER, Account, Event, Instant, Kind, Record, Seconds, Slot
 from zhongkong.core.ports import Changes, KeptEvent, Seal
+from zhongkong.errors import WrongSeal
 
 AnswerT = TypeVar("AnswerT")
 ValueT = TypeVar("ValueT")
 
+_KINDS = [kind.value for kind in Kind]
+"""Records of others are a newer program's, on the same store while one takes the other's place."""
 PATIENCE: Seconds = 5.0
 """How long a writer waits for another process's transaction before it says so."""
 
@@ -49,19 +56,33 @@ async def open_sqlite(
     return await open_store(Sqlite(path, wall, patience, file_system_of), seal, prefix)
 
 
-async def open_store(dialect: Dialect, seal: Seal, prefix: str) -> SqlStore:
-    """Return the store behind `dialect`; raises as `open_sqlite`."""
-    tables, rows = build_tables(prefix), Rows(seal)
-    writing, reading = Writer(dialect, tables, rows), Reader(dialect)
+async def open_at(address: Address, seal: Seal, prefix: str) -> SqlStore:
+    """Return the store at `address`, of whichever engine; raises as `open_sqlite`.
+
+    Raises: SettingInvalid: the engine's driver is not installed.
+    """
+    if isinstance(address, FileAddress):
+        return await open_sqlite(address.path, seal, prefix)
+    return await open_store(dialect_of(address, prefix), seal, prefix)
+
+
+async def open_store(dialect: Dialect, seal: Seal, prefix: str, boot: Callable[[], Seconds] | None = None) -> SqlStore:
+    """Return the store behind `dialect`; raises as `open_sqlite`. `boot` is what tries are limited by."""
+    tables, rows, boot = build_tables(prefix), Rows(seal), boot or MachineClock().boot
+    writing, reading = Writer(dialect, tables, rows, boot), Reader(dialect, boot)
     writer = Worker("zhongkong-store-writer", writing.perform, writing.close)
     reader = Worker("zhongkong-store-reader", reading.perform, reading.close)
+    preparing = Writer(dialect, tables, rows, boot, alone=True)
+    preparer = Worker("zhongkong-store-preparer", preparing.perform, preparing.close)
     try:
         if not await reader.ask(lambda snapshot: is_prepared(snapshot, tables, seal)):
-            await writer.ask(lambda transaction: prepare(transaction, prefix, seal))
+            await preparer.ask(lambda transaction: prepare(transaction, prefix, seal))
     except BaseException:
         await writer.close()
         await reader.close()
         raise
+    finally:
+        await preparer.close()
     return SqlStore(seal, tables, rows, writer, reader)
 
 
@@ -85,6 +106,7 @@ class SqlStore:
         self._rows = rows
         self._writer = writer
         self._reader = reader
+        self._sealed_signing_key = select(tables.meta.c.signing_key)
 
     # --- records
 
@@ -100,25 +122,35 @@ class SqlStore:
 
         def read(snapshot: Snapshot) -> Record:
             row = snapshot.connection.execute(wanted).one_or_none()
-            return Record(slot) if row is None else self._rows.read_record(row)
+            return (
+                read_unwritten(snapshot.connection, self._tables, slot) if row is None else self._rows.read_record(row)
+            )
 
         return await self._reader.ask(read)
 
     async def changes(self, after: Instant) -> Changes:
-        """Return every record and account written at or after `after`, of one committed state."""
+        """Return every record and account written at or after `after`, of one committed state.
+
+        Whose rows cannot be unsealed is named, and keeps nobody else from being read.
+        """
         records, accounts = self._tables.records, self._tables.accounts
-        changed_records, changed_accounts = select(records), select(accounts)
+        changed_records, changed_accounts = select(records).where(records.c.kind.in_(_KINDS)), select(accounts)
         incarnation = select(self._tables.meta.c.incarnation)
         if after != NEVER:
             changed_records = changed_records.where(records.c.changed_at >= after)
             changed_accounts = changed_accounts.where(accounts.c.changed_at >= after)
 
         def read(snapshot: Snapshot) -> Changes:
+            execute = snapshot.connection.execute
+            records, sealed_records = _read_rows(execute(changed_records), self._rows.read_record)
+            accounts, sealed_accounts = _read_rows(execute(changed_accounts), self._rows.read_account)
             return Changes(
                 now=snapshot.now,
-                incarnation=snapshot.connection.execute(incarnation).scalar_one(),
-                records=tuple(map(self._rows.read_record, snapshot.connection.execute(changed_records))),
-                accounts=tuple(map(self._rows.read_account, snapshot.connection.execute(changed_accounts))),
+                incarnation=execute(incarnation).scalar_one(),
+                records=tuple(records),
+                accounts=tuple(accounts),
+                unreadable_records=tuple(Slot(row.appid, Kind(row.kind)) for row in sealed_records),
+                unreadable_accounts=tuple(row.appid for row in sealed_accounts),
             )
 
         return await self._reader.ask(read)
@@ -126,31 +158,42 @@ class SqlStore:
     # --- accounts
 
     async def put_account(self, account: Account) -> Account:
-        """Add or replace an account and bring its record along, in one transaction."""
-        slot = Slot(account.appid, Kind.ACCESS_TOKEN)
+        """Add or replace an account and bring its records along, in one transaction."""
+        slots = [Slot(account.appid, kind) for kind in Kind]
 
         def put(transaction: Transaction) -> Account:
-            new, change = change_account(
-                account, self._account_in(transaction, account.appid), transaction.record(slot)
-            )
-            transaction.put(self._tables.accounts, self._rows.write_account(new, transaction.now()))
-            transaction.run(change)
+            old = self._account_in(transaction, account.appid)
+            new, changes = change_account(account, old, map(transaction.record, slots))
+            row = self._rows.write_account(new, transaction.now())
+            if old is None:
+                transaction.execute(
+                    insert(self._tables.accounts), [row]
+                )  # and no upsert: another may just have made it
+            else:
+                transaction.put(self._tables.accounts, row)
+            for change in changes:
+                transaction.run(change)
             return new
 
-        return await self._writer.ask(put, [slot])
+        return await self._writer.ask(put, slots)
 
     async def remove_account(self, appid: str) -> bool:
-        """Remove the account and leave a tombstone, in one transaction."""
-        slot = Slot(appid, Kind.ACCESS_TOKEN)
+        """Remove the account and leave tombstones, in one transaction."""
+        slots = [Slot(appid, kind) for kind in Kind]
 
         def remove(transaction: Transaction) -> bool:
             accounts = self._tables.accounts
             gone = transaction.execute(delete(accounts).where(accounts.c.appid == appid)) == 1
             if gone:
-                transaction.run(Remove(slot))
+                for slot in slots:
+                    transaction.give_up_value(slot)
+                for record in kept_of(map(transaction.record, slots)):
+                    transaction.run(Remove(record.slot))
+                for table in (self._tables.callbacks, self._tables.proofs):
+                    transaction.execute(delete(table).where(table.c.appid == appid))
             return gone
 
-        return await self._writer.ask(remove, [slot])
+        return await self._writer.ask(remove, slots)
 
     async def account(self, appid: str) -> Account | None:
         """Return the account as last committed, or None."""
@@ -162,9 +205,13 @@ class SqlStore:
         return None if row is None else self._rows.read_account(row)
 
     async def accounts(self) -> list[Account]:
-        """Return all accounts, by appid."""
+        """Return all accounts that can be unsealed, by appid."""
         wanted = select(self._tables.accounts).order_by(self._tables.accounts.c.appid)
-        return await self._read_all(wanted, self._rows.read_account)
+
+        def read(snapshot: Snapshot) -> list[Account]:
+            return _read_rows(snapshot.connection.execute(wanted), self._rows.read_account)[0]
+
+        return await self._reader.ask(read)
 
     # --- keys
 
@@ -190,6 +237,14 @@ class SqlStore:
         used = [{"key_id": key_id, "used_at": at} for key_id, at in last_used.items()]
         if used:
             await self._writer.ask(lambda transaction: transaction.execute(note, used))
+
+    async def signing_key(self) -> bytes:
+        """Return the key that virtual tokens are signed with."""
+
+        def read(snapshot: Snapshot) -> bytes:
+            return self._rows.read_signing_key(snapshot.connection.execute(self._sealed_signing_key).scalar_one())
+
+        return await self._reader.ask(read)
 
     # --- events
 
@@ -223,6 +278,86 @@ class SqlStore:
 
         return await self._writer.ask(sweep)
 
+    # --- callbacks and pushes
+
+    async def put_callback(self, callback: Callback) -> bool:
+        """Add or replace an account's callback; say whether there is such an account."""
+        row = self._rows.write_callback(callback)
+        return await self._put_for(callback.appid, self._tables.callbacks, row)
+
+    async def put_proof(self, proof: Proof) -> bool:
+        """Add or replace a file; say whether there is such an account."""
+        return await self._put_for(proof.appid, self._tables.proofs, proof._asdict())
+
+    async def _put_for(self, appid: str, table: Table, row: Columns) -> bool:
+        accounts = self._tables.accounts
+        known = select(accounts.c.appid).where(accounts.c.appid == appid)
+
+        def put(transaction: Transaction) -> bool:
+            is_known = transaction.connection.execute(known).scalar_one_or_none() is not None
+            if is_known:
+                transaction.put(table, row)
+            return is_known
+
+        return await self._writer.ask(put, [Slot(appid)])  # the account is not removed meanwhile
+
+    async def callback(self, appid: str) -> Callback | None:
+        """Return the callback as last committed, or None."""
+        callbacks = self._tables.callbacks
+        found = await self._read_all(select(callbacks).where(callbacks.c.appid == appid), self._rows.read_callback)
+        return found[0] if found else None
+
+    async def proof(self, name: str) -> Proof | None:
+        """Return the file of that name, or None."""
+        proofs = self._tables.proofs
+        found = await self._read_all(select(proofs).where(proofs.c.name == name), _read_proof)
+        return found[0] if found else None
+
+    async def proofs(self, appid: str) -> list[Proof]:
+        """Return an account's files, by name."""
+        proofs = self._tables.proofs
+        return await self._read_all(select(proofs).where(proofs.c.appid == appid).order_by(proofs.c.name), _read_proof)
+
+    async def take_push(self, push: Push, fence: str) -> Taken:
+        """Say what the push is, and note that it came."""
+        pushes = self._tables.pushes
+        wanted = select(pushes).where(pushes.c.id.in_([push.row, push.stamp_row]))
+
+        def take(transaction: Transaction) -> Taken:
+            found = {row.id: row for row in transaction.connection.execute(wanted)}
+            stamp, kept, now = found.get(push.stamp_row), found.get(push.row), transaction.now()
+            stamped = None if stamp is None else stamp.holder
+            taken = judge_push(push, stamped, None if kept is None else self._read_push(kept), now)
+            if stamp is None:
+                transaction.put(pushes, _push_row(push.stamp_row, now, push.appid, push.identity))
+            if taken.standing is Standing.FIRST:
+                transaction.put(pushes, _push_row(push.row, now, push.appid, fence))
+            return taken
+
+        return await self._writer.ask(take, [Slot(push.appid)])  # nobody else takes one of this account's meanwhile
+
+    def _read_push(self, row: Row[Any]) -> KeptPush:
+        answer = None if row.answer is None else self._rows.read_answer(row.answer, row.appid)
+        return KeptPush(row.at, row.holder, answer)
+
+    async def answer_push(self, push: Push, fence: str, answer: str) -> bool:
+        """Keep what was answered; say whether it was the fence's to give."""
+        pushes = self._tables.pushes
+        mine = update(pushes).where(pushes.c.id == push.row, pushes.c.holder == fence)
+        note = mine.values(answer=self._rows.seal_answer(answer, push.appid))
+        return await self._writer.ask(lambda transaction: transaction.execute(note) == 1, [Slot(push.appid)])
+
+    async def sweep_pushes(self, before: Instant, limit: int = 500) -> int:
+        """Delete at most `limit` pushes and stamps from before `before`."""
+        pushes = self._tables.pushes
+        old = select(pushes.c.id).where(pushes.c.at < before).order_by(pushes.c.at).limit(limit)
+
+        def sweep(transaction: Transaction) -> int:
+            ids = transaction.connection.execute(old).scalars().all()
+            return transaction.execute(delete(pushes).where(pushes.c.id.in_(ids)))
+
+        return await self._writer.ask(sweep)
+
     # --- the seal
 
     async def sealed_by(self) -> str:
@@ -244,8 +379,13 @@ class SqlStore:
                 after = page[-1]
                 done += len(page)
                 yield Resealed(done, total)
-        meta = update(self._tables.meta).values(seal_check=newest)
-        await self._writer.ask(lambda transaction: transaction.execute(meta))
+
+        def end(transaction: Transaction) -> None:
+            sealed = transaction.connection.execute(self._sealed_signing_key).scalar_one()
+            anew = {"seal_check": newest, "signing_key": self._rows.reseal(sealed, SIGNING_KEY)}
+            transaction.execute(update(self._tables.meta).values(anew))
+
+        await self._writer.ask(end)
 
     async def close(self) -> None:
         """Let go of file, threads and connections, after what was accepted is durable."""
@@ -254,3 +394,23 @@ class SqlStore:
 
     async def _read_all(self, wanted: Select[Any], read: Callable[[Row[Any]], ValueT]) -> list[ValueT]:
         return await self._reader.ask(lambda snapshot: [read(row) for row in snapshot.connection.execute(wanted)])
+
+
+def _read_proof(row: Row[Any]) -> Proof:
+    return Proof(row.name, row.appid, row.body)
+
+
+def _push_row(row: str, now: Instant, appid: str, holder: str) -> Columns:
+    """Return the columns of a push, held by whoever answers it, or of a stamp, held by what it came with."""
+    return {"id": row, "at": now, "appid": appid, "holder": holder, "answer": None}
+
+
+def _read_rows(rows: Iterable[Row[Any]], read: Callable[[Row[Any]], ValueT]) -> tuple[list[ValueT], list[Row[Any]]]:
+    """Return what can be read of `rows`, and those that cannot be unsealed."""
+    values, sealed = [], []
+    for row in rows:
+        try:
+            values.append(read(row))
+        except WrongSeal:
+            sealed.append(row)
+    return values, sealed

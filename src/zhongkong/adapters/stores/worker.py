@@ -14,8 +14,9 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
+from zhongkong.adapters.stores.forks import at_work, forget
 from zhongkong.core.model import Slot
-from zhongkong.errors import StoreUnavailable
+from zhongkong.errors import StoreRefused, StoreUnavailable
 
 AnswerT = TypeVar("AnswerT")
 GroundT = TypeVar("GroundT")
@@ -55,12 +56,15 @@ class Task(Generic[GroundT]):
 
 
 class Worker(Generic[GroundT]):
-    """The thread. It ends with the process, or when it is closed."""
+    """The thread. It ends with the process, or when it is closed; a fork waits until it has done what it is doing."""
 
     def __init__(
         self, name: str, perform: Callable[[Sequence[Task[GroundT]]], None], let_go: Callable[[], None]
     ) -> None:
-        """Take what does the tasks and leaves an answer or an error in each; the thread starts with the first task."""
+        """Take what does the tasks and leaves an answer or an error in each; the thread starts with the first task.
+
+        `let_go` closes what was opened for that, at the end and before a fork; the next task opens it anew.
+        """
         self._perform = perform
         self._let_go = let_go
         self._waiting: SimpleQueue[Task[GroundT]] = SimpleQueue()
@@ -100,10 +104,19 @@ class Worker(Generic[GroundT]):
         while not is_over:
             tasks = self._take()
             is_over = tasks[-1] is self._last
-            _guard(self._perform, tasks[:-1] if is_over else tasks)
+            _guard(self._at_work, tasks[:-1] if is_over else tasks)
             if is_over:
-                self._let_go()
+                self._end()
             _settle(tasks)
+
+    def _at_work(self, tasks: Sequence[Task[GroundT]]) -> None:
+        with at_work(self._let_go):
+            self._perform(tasks)
+
+    def _end(self) -> None:
+        with suppress(StoreRefused), at_work(self._let_go):
+            self._let_go()
+        forget(self._let_go)
 
     def _take(self) -> list[Task[GroundT]]:
         tasks = [self._waiting.get()]

@@ -11,21 +11,25 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from zhongkong.adapters.stores.addresses import FileAddress, parse_address
 from zhongkong.cli.api import Api, ApiRefused, open_here, url_of
 from zhongkong.cli.doctor.findings import Area, Findings, State
+from zhongkong.cli.doctor.leaders import look_at_leaders
 from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_way
+from zhongkong.cli.doctor.sinks import look_at_sinks
 from zhongkong.cli.doctor.storage import look_at_settings, look_at_storage
+from zhongkong.cli.doctor.tls import look_at_tls
 from zhongkong.cli.exits import Exit
 from zhongkong.cli.session import Session
 from zhongkong.cli.tables import open_console
 from zhongkong.cli.words import Command, hub_option
-from zhongkong.core.model import Kind
+from zhongkong.core.model import Account, Kind, Mode
 from zhongkong.errors import ZhongkongError
 from zhongkong.settings import Settings
 from zhongkong.wechat.endpoints import PLATFORM_URL
 
 MARKS = {State.GOOD: ("✓", "green"), State.NOTE: ("·", "dim"), State.TODO: ("✗", "red")}
-PASSING = frozenset({"starting", "refreshing", "doubtful", "refused", "unanswered", "too_early"})
+PASSING = frozenset({"starting", "refreshing", "doubtful", "refused", "unanswered", "too_early", "leader_unwell"})
 """States of a credential that end by themselves while a hub runs."""
 
 
@@ -53,29 +57,38 @@ async def _look(session: Session, findings: Findings) -> None:
     findings.lang = session.lang
     opens = look_at_storage(settings, findings)
     await look_at_hub(url_of(settings.host, settings.port), findings)
-    urls = await _look_at_accounts_here(settings, findings) if opens else []
-    for url in urls or [PLATFORM_URL]:
+    await look_at_tls(settings, findings)
+    accounts = await _look_at_accounts_here(settings, findings) if opens else []
+    followers = [account for account in accounts if account.mode is Mode.FOLLOW]
+    urls = {account.base_url for account in accounts if account.mode is not Mode.FOLLOW}
+    for url in sorted(urls) or ([] if followers else [PLATFORM_URL]):
         await look_at_platform(url, settings.egress_proxy, findings)
+    await look_at_leaders(followers, findings)
+    await look_at_sinks(settings, findings, store_opens=opens)
 
 
-async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list[str]:
-    """Look at all accounts; return the base URLs they have."""
+async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list[Account]:
+    """Look at all accounts and return them."""
     try:
-        async with open_here(settings, findings.lang) as (api, _):
-            findings.good(Area.CLOCK, "doctor_store_clock")
-            return await _look_at_accounts(api, findings)
+        async with open_here(settings, findings.lang) as (api, seats):
+            if isinstance(parse_address(settings.store_url), FileAddress):
+                findings.good(Area.CLOCK, "doctor_store_clock")
+            await _look_at_accounts(api, findings)
+            return await seats.store.accounts()
     except ZhongkongError as error:
         findings.error(Area.STORE, error)
         return []
 
 
-async def _look_at_accounts(api: Api, findings: Findings) -> list[str]:
-    accounts = (await api.ask("GET", "/v1/accounts"))["accounts"]
-    if not accounts:
+async def _look_at_accounts(api: Api, findings: Findings) -> None:
+    listed = await api.ask("GET", "/v1/accounts")
+    accounts, unreadable = listed["accounts"], listed.get("unreadable", [])
+    if not accounts and not unreadable:
         findings.note(Area.ACCOUNTS, "doctor_no_accounts")
+    for one in unreadable:
+        findings.tell(Area.ACCOUNTS, State.TODO, f"account_{one['state']}", one["detail"])
     for account in accounts:
         _judge_account(account["appid"], account["credentials"][Kind.ACCESS_TOKEN.value], findings)
-    return sorted({account["base_url"] for account in accounts})
 
 
 def _judge_account(appid: str, credential: Mapping[str, Any], findings: Findings) -> None:

@@ -27,9 +27,11 @@ class Area(StrEnum):
     STORE = "store"
     FILES = "files"
     HUB = "hub"
+    TLS = "tls"
     NETWORK = "network"
     CLOCK = "clock"
     ACCOUNTS = "accounts"
+    SINKS = "sinks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import aiohttp
 
 from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.connections import Way
+from zhongkong.adapters.names import SystemNames
 from zhongkong.adapters.platform import AiohttpPlatform, Stamp
 from zhongkong.cli.doctor.findings import Area, Findings
 from zhongkong.core.model import Account, AccountKind, Seconds, Secret
@@ -41,14 +42,13 @@ async def look_at_way(url: str, findings: Findings) -> bool:
     parts = urlsplit(url)
     host, is_tls = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_tls else 80)
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(STEP_WITHIN):
-            found = await loop.getaddrinfo(host, port, proto=6)
+            found = await SystemNames().resolve(host, port)
     except (OSError, TimeoutError):
         findings.todo(Area.NETWORK, "doctor_no_name", host=host)
         return False
-    address = found[0][4][0]
+    address = found[0]["host"]
     try:
         async with asyncio.timeout(STEP_WITHIN):
             _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if is_tls else None)

@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from zhongkong.adapters.certificates import CA_KEY_FILE, TLS_FILE
 from zhongkong.adapters.seal import FileSeal
-from zhongkong.adapters.stores.examining import StoreFacts, examine_sqlite, is_there
+from zhongkong.adapters.stores.addresses import Address, FileAddress, parse_address
+from zhongkong.adapters.stores.examining import StoreFacts, examine, is_there
+from zhongkong.cli.doctor.database import judge_server
 from zhongkong.cli.doctor.findings import Area, Findings
 from zhongkong.cli.session import Session
 from zhongkong.errors import SettingInvalid, StoreError
-from zhongkong.serving import store_path
 from zhongkong.settings import Settings, read_accounts
 
 ROOM = 100 * 1024 * 1024
@@ -37,14 +39,17 @@ def look_at_settings(session: Session, findings: Findings) -> Settings | None:
 def look_at_storage(settings: Settings, findings: Findings) -> bool:
     """Look at seal, store, permissions and room; return whether the store can be opened as it is."""
     try:
-        path = store_path(settings.store_url)
+        address = parse_address(settings.store_url)
     except SettingInvalid as error:
         findings.error(Area.STORE, error)
         return False
-    seal = _look_at_seal(settings.seal_file, findings, store_is_there=is_there(path))
-    opens = _look_at_store(path, settings, seal, findings)
-    _look_at_modes(settings.data_dir, (settings.seal_file, path), findings)
-    _look_at_room(path, findings)
+    file = address.path if isinstance(address, FileAddress) else None
+    seal = _look_at_seal(settings.seal_file, findings, store_is_there=file is not None and is_there(file))
+    opens = _look_at_store(address, settings, seal, findings)
+    files = (settings.seal_file, file, *(settings.data_dir / name for name in (CA_KEY_FILE, TLS_FILE)))
+    _look_at_modes(settings.data_dir, [one for one in files if one is not None], findings)
+    if file is not None:
+        _look_at_room(file, findings)
     return opens
 
 
@@ -64,27 +69,35 @@ def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> Fi
     return seal
 
 
-def _look_at_store(path: Path, settings: Settings, seal: FileSeal | None, findings: Findings) -> bool:
-    if _is_absent(path):
-        findings.note(Area.STORE, "doctor_store_none", path=path)
+def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, findings: Findings) -> bool:
+    if isinstance(address, FileAddress) and _is_absent(address.path):
+        findings.note(Area.STORE, "doctor_store_none", path=address)
         return False
     try:
-        facts = examine_sqlite(path, settings.store_prefix)
-    except StoreError as error:
+        facts = examine(address, settings.store_prefix)
+    except (SettingInvalid, StoreError) as error:
         findings.error(Area.STORE, error)
         return False
+    if facts.server is not None:
+        judge_server(facts.server, address, findings)
+        if not facts.schema:
+            findings.note(Area.STORE, "doctor_store_none", path=address)
+            return False
     if facts.faults:
-        findings.todo(Area.STORE, "store_not_whole", path=path, faults="; ".join(facts.faults))
+        findings.todo(Area.STORE, "store_not_whole", path=address, faults="; ".join(facts.faults))
         return False
-    return _judge_schema(facts, path, findings) and _judge_check(facts, seal, findings)
+    if facts.server is not None and facts.seal_check and not is_there(settings.seal_file):
+        findings.todo(Area.SEAL, "seal_not_here", path=settings.seal_file, store=address)
+        return False
+    return _judge_schema(facts, address, findings) and _judge_check(facts, seal, findings)
 
 
-def _judge_schema(facts: StoreFacts, path: Path, findings: Findings) -> bool:
+def _judge_schema(facts: StoreFacts, address: Address, findings: Findings) -> bool:
     if facts.schema == facts.known:
-        findings.good(Area.STORE, "doctor_store", path=path, schema=facts.schema)
+        findings.good(Area.STORE, "doctor_store", path=address, schema=facts.schema)
         return True
     code = "store_older" if facts.schema < facts.known else "store_newer"
-    findings.todo(Area.STORE, code, found=facts.schema or "–", known=facts.known)
+    findings.todo(Area.STORE, code, found=facts.schema or "–", known=facts.known, version=facts.program or "?")
     return False
 
 
@@ -92,7 +105,7 @@ def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -
     if seal is None:
         return False
     if not seal.knows(facts.seal_check):
-        findings.todo(Area.SEAL, "wrong_seal")
+        findings.todo(Area.SEAL, "seal_of_another_store")
         return False
     if seal.check != facts.seal_check:
         findings.todo(Area.SEAL, "doctor_seal_half_rotated")

@@ -10,19 +10,28 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from zhongkong.core.grants import Grant
-from zhongkong.core.model import Account, AccountKind, Mode, Secret, Slot
-from zhongkong.core.ports import Accounts as StoredAccounts
+from zhongkong.core.model import (
+    ACCOUNT_MODES,
+    TICKETS,
+    Account,
+    AccountKind,
+    Kind,
+    Secret,
+    Slot,
+    build_account,
+    home_of,
+)
+from zhongkong.core.ports import KeeperStore
 from zhongkong.errors import AccountUnknown
 from zhongkong.hub.admin import Admin
 from zhongkong.hub.api.asking import Fields, read_fields, refuse
-from zhongkong.hub.api.replies import action_of, language_of, reply
+from zhongkong.hub.api.replies import language_of, reply
 from zhongkong.hub.door import Door
 from zhongkong.hub.health import WELL, Health, health_of
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.messages import Language, render
 from zhongkong.settings.values import read_appid, read_base_url
-from zhongkong.wechat.advice import explain_trouble
-from zhongkong.wechat.endpoints import PLATFORM_URL
+from zhongkong.wechat.advice import action_on, explain_trouble
 
 SECRET = r"[\x21-\x7e]{1,128}"
 
@@ -30,7 +39,7 @@ SECRET = r"[\x21-\x7e]{1,128}"
 class Accounts:
     """The routes of `/v1/accounts`."""
 
-    def __init__(self, store: StoredAccounts, admin: Admin, known: Knowledge, door: Door) -> None:
+    def __init__(self, store: KeeperStore, admin: Admin, known: Knowledge, door: Door) -> None:
         self._store = store
         self._admin = admin
         self._known = known
@@ -51,14 +60,24 @@ class Accounts:
         """Answer with all accounts that the key covers."""
         caller = self._door.admit(request, Grant.ADMIN)
         accounts = [one for one in await self._store.accounts() if caller.key.covers(one.appid)]
+        readable = {one.appid for one in accounts}
+        sealed = [
+            slot for slot in self._known.unreadable() if slot.appid not in readable and caller.key.covers(slot.appid)
+        ]
         lang = language_of(request)
-        return reply({"accounts": [self._describe(one, lang) for one in accounts]})
+        body = {
+            "accounts": [self._describe(one, lang) for one in accounts],
+            "unreadable": [
+                {"appid": slot.appid, **describe_health(health_of(self._known, slot), lang)} for slot in sealed
+            ],
+        }
+        return reply(body)
 
     async def show(self, request: Request) -> Response:
         """Answer with one account."""
         appid = request.path_params["appid"]
         self._door.admit(request, Grant.ADMIN, appid)
-        account = next((one for one in await self._store.accounts() if one.appid == appid), None)
+        account = await self._store.account(appid)
         if account is None:
             raise AccountUnknown(appid)
         return reply(self._describe(account, language_of(request)))
@@ -71,7 +90,7 @@ class Accounts:
         self._door.judge(caller, Grant.ADMIN, appid)
         kind = fields.choice("kind", AccountKind) or AccountKind.OFFICIAL
         secret = Secret(_given("secret", fields.text("secret", SECRET, "AppSecret"), "AppSecret"))
-        account = Account(appid=appid, kind=kind, secret=secret, **_changes(fields, PLATFORM_URL))
+        account = build_account(appid, kind, secret, **_changes(fields, home_of(kind)))
         added = await self._admin.add_account(account, caller.key.id)
         health = await self._admin.settle(Slot(appid))
         headers = {"Location": f"/v1/accounts/{appid}"}
@@ -90,7 +109,7 @@ class Accounts:
         changes |= _changes(fields)
         changed = await self._admin.change_account(appid, caller.key.id, **changes)
         health = await self._admin.settle(Slot(appid))
-        return reply(self._describe(changed, language_of(request), health))
+        return reply({**self._describe(changed.account, language_of(request), health), "changed": changed.fields})
 
     async def remove(self, request: Request) -> Response:
         """Remove an account; its credentials are handed out no more."""
@@ -104,16 +123,10 @@ class Accounts:
 
 
 def describe_account(account: Account, health: Health, known: Knowledge, lang: Language) -> dict[str, Any]:
-    """Return an account without its secret, and how its credential is."""
-    record = known.record(health.slot)
-    credential: dict[str, Any] = describe_health(health, lang)
-    if record is not None and record.credential is not None:
-        credential |= {
-            "generation": record.generation,
-            "mode": record.credential.mode.value,
-            "minted_at": int(record.credential.since),
-            "expires_at": int(record.credential.expires_at),
-        }
+    """Return an account without its secret, and how its credentials are: of tickets those that were ever asked for."""
+    tickets = [Slot(account.appid, kind) for kind in Kind if kind in TICKETS]
+    records = {slot: known.record(slot) for slot in tickets}
+    healths = [health, *(health_of(known, slot) for slot, record in records.items() if record and record.version)]
     return {
         "appid": account.appid,
         "kind": account.kind.value,
@@ -124,8 +137,20 @@ def describe_account(account: Account, health: Health, known: Knowledge, lang: L
         "is_test": account.is_test,
         "declared": account.declared,
         "revision": account.revision,
-        "credentials": {health.slot.kind.value: credential},
+        "credentials": {one.slot.kind.value: _describe_credential(one, known, lang) for one in healths},
     }
+
+
+def _describe_credential(health: Health, known: Knowledge, lang: Language) -> dict[str, Any]:
+    members, record = describe_health(health, lang), known.record(health.slot)
+    if record is not None and record.credential is not None:
+        members |= {
+            "generation": record.generation,
+            "mode": record.credential.mode.value,
+            "minted_at": int(record.credential.since),
+            "expires_at": int(record.credential.expires_at),
+        }
+    return members
 
 
 def describe_health(health: Health, lang: Language) -> dict[str, Any]:
@@ -139,7 +164,11 @@ def describe_health(health: Health, lang: Language) -> dict[str, Any]:
         return {**members, "detail": render(f"trouble_{health.state}", lang, appid=appid)}
     members["detail"] = explain_trouble(trouble.state, lang, appid, trouble.errcode, trouble.errmsg)
     if trouble.errcode is not None:
-        members |= {"errcode": trouble.errcode, "errmsg": trouble.errmsg, "action": action_of(trouble.errcode)}
+        members |= {
+            "errcode": trouble.errcode,
+            "errmsg": trouble.errmsg,
+            "action": action_on(health.slot.appid, trouble.errcode),
+        }
     if trouble.rid:
         members["rid"] = trouble.rid
     if health.next_try_at is not None:
@@ -151,8 +180,8 @@ def _changes(fields: Fields, base_url: str | None = None) -> dict[str, Any]:
     """Return what is said about an account, kind and secret aside; `base_url` is its default where one is needed."""
     values = {
         "name": fields.text("name", r".{0,64}", "0..64 characters"),
-        "mode": fields.choice("mode", Mode),
-        "on_contest": fields.choice("on_contest", Mode),
+        "mode": fields.choice("mode", ACCOUNT_MODES),
+        "on_contest": fields.choice("on_contest", ACCOUNT_MODES),
         "base_url": fields.like_setting("base_url", read_base_url, "https://host[:port]") or base_url,
         "is_test": fields.flag("is_test"),
     }

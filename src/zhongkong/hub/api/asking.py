@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -51,12 +52,12 @@ class Fields:
         except ValueError:
             refuse(name, wanted)
 
-    def choice(self, name: str, kind: type[EnumT]) -> EnumT | None:
-        """Return one of the members of `kind`."""
+    def choice(self, name: str, members: Iterable[EnumT]) -> EnumT | None:
+        """Return one of `members`: an enumeration, or a part of one."""
         value = self._values.pop(name, None)
         if value is None:
             return None
-        return _member(name, value, kind)
+        return _member(name, value, members)
 
     def choices(self, name: str, kind: type[EnumT]) -> list[EnumT] | None:
         """Return a list of members of `kind`, at least one."""
@@ -78,6 +79,21 @@ class Fields:
         if not values or not are_good:
             refuse(name, wanted)
         return list(values)
+
+    def text_list(self, name: str, pattern: str, wanted: str) -> list[str] | None:
+        """Return a list of strings that match `pattern`, which may be empty."""
+        if self._values.get(name) == []:
+            return list(self._values.pop(name))
+        return self.texts(name, pattern, wanted)
+
+    def members(self, name: str, wanted: str) -> dict[str, str] | None:
+        """Return an object whose members are strings."""
+        value = self._values.pop(name, None)
+        if value is None:
+            return None
+        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+            refuse(name, wanted)
+        return dict(value)
 
     def networks(self, name: str) -> list[IPv4Network | IPv6Network] | None:
         """Return a list of networks (CIDR)."""
@@ -152,6 +168,7 @@ def query_integer(request: Request, name: str, lowest: int, highest: int) -> int
     return int(text)
 
 
+@lru_cache(maxsize=256)
 def prefers_text(accept: str) -> bool:
     """Say whether an Accept header wants text/plain more than JSON; JSON is what who does not say gets."""
     weights = {"application/json": 0.0, "text/plain": 0.0}
@@ -173,14 +190,15 @@ def refuse(field: str, wanted: str) -> NoReturn:
     raise RequestRefused("request_invalid", field=field, wanted=wanted)
 
 
-def _member(name: str, value: object, kind: type[EnumT]) -> EnumT:
-    if not isinstance(value, str) or value not in list(kind):
-        refuse(name, _listed(kind))
-    return kind(value)
+def _member(name: str, value: object, members: Iterable[EnumT]) -> EnumT:
+    for member in members:
+        if isinstance(value, str) and value == member.value:
+            return member
+    refuse(name, _listed(members))
 
 
-def _listed(kind: type[StrEnum]) -> str:
-    return " | ".join(f'"{member.value}"' for member in kind)
+def _listed(members: Iterable[StrEnum]) -> str:
+    return " | ".join(f'"{member.value}"' for member in members)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -12,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from zhongkong.core.following import CALLER_LONGEST
 from zhongkong.core.grants import Grant
 from zhongkong.core.handing import Handed
-from zhongkong.core.model import Seconds, Slot
-from zhongkong.errors import CredentialUnavailable, ZhongkongError
+from zhongkong.core.model import Kind, Mode, Seconds, Slot
+from zhongkong.errors import CredentialUnavailable, RequestRefused, ZhongkongError
 from zhongkong.hub.api.asking import Fields, prefers_text, query_integer, read_fields, refuse
 from zhongkong.hub.api.replies import reply
 from zhongkong.hub.door import Caller, Door
@@ -29,7 +31,7 @@ _ETAG = re.compile(r'(?:W/)?"([0-9]{1,15})\.[0-9a-f]{8}"')
 
 
 class Credentials:
-    """The routes of `/v1/accounts/{appid}/access_token`."""
+    """The routes of `/v1/accounts/{appid}/access_token`, and the same for each other kind."""
 
     def __init__(self, keeper: Keeper, door: Door, telemetry: Telemetry, draining: asyncio.Event) -> None:
         """Take what they use; once `draining` is set nobody waits for news any more."""
@@ -40,27 +42,30 @@ class Credentials:
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
-        path = "/v1/accounts/{appid}/access_token"
         return [
-            Route(path, self.read, methods=["GET"]),
-            Route(f"{path}/reject", self.reject, methods=["POST"]),
+            route
+            for kind in Kind
+            for route in (
+                Route(f"/v1/accounts/{{appid}}/{kind.value}", partial(self.read, kind=kind), methods=["GET"]),
+                Route(f"/v1/accounts/{{appid}}/{kind.value}/reject", partial(self.reject, kind=kind), methods=["POST"]),
+            )
         ]
 
-    async def read(self, request: Request) -> Response:
+    async def read(self, request: Request, kind: Kind) -> Response:
         """Answer with the credential; 304 if the caller has it; after a while, if he waits for news."""
         appid = request.path_params["appid"]
         self._door.admit(request, Grant.READ, appid)
         held = request.headers.get("if-none-match", "")
         wait = query_integer(request, "wait", 0, WAIT_LONGEST)
         try:
-            handed = await self._keeper.credential(Slot(appid), seen=latest_generation(held))
+            handed = await self._keeper.credential(Slot(appid, kind), seen=latest_generation(held))
             if wait and is_held(handed.etag, held):
                 handed = await self._news_of(handed, wait)
         except ZhongkongError as error:
             self._telemetry.read("unavailable" if isinstance(error, CredentialUnavailable) else "failed")
             raise
         answer = build_answer(handed, held, as_text=prefers_text(request.headers.get("accept", "")))
-        self._telemetry.read(_outcome(handed, answer))
+        self._telemetry.read(outcome_of(handed, answer))
         return answer
 
     async def _news_of(self, handed: Handed, wait: Seconds) -> Handed:
@@ -74,13 +79,13 @@ class Credentials:
             news.cancel()
             end.cancel()
 
-    async def reject(self, request: Request) -> Response:
+    async def reject(self, request: Request, kind: Kind) -> Response:
         """Take a report that the credential was refused, and answer with the one to use now."""
         appid = request.path_params["appid"]
         caller = self._door.admit(request, Grant.READ, appid)
         fields = await read_fields(request)
         try:
-            rejected = await self._decide(Slot(appid), caller, fields)
+            rejected = await self._decide(Slot(appid, kind), caller, fields)
         except ZhongkongError as error:
             if isinstance(error, CredentialUnavailable):
                 self._telemetry.rejected("unavailable")
@@ -94,17 +99,22 @@ class Credentials:
         sha256 = fields.text("rejected_sha256", r"[0-9a-fA-F]{64}", "64 hex digits")
         generation = fields.integer("generation", 1, 10**15)
         force = fields.flag("force")
+        told_by = fields.text("caller", rf".{{1,{CALLER_LONGEST}}}", f"1..{CALLER_LONGEST} characters")
         fields.end()
         if sum(1 for one in (value, sha256, generation, force or None) if one is not None) != 1:
             refuse(NAMING, "1")
         if force:
             self._door.judge(caller, Grant.FORCE, slot.appid)
             return await self._force(slot)
+        name = f"{caller.name} {told_by}" if told_by else caller.name
         return await self._keeper.reject(
-            slot, caller.name, value=value or "", sha256=(sha256 or "").lower(), generation=generation or 0
+            slot, name, value=value or "", sha256=(sha256 or "").lower(), generation=generation or 0
         )
 
     async def _force(self, slot: Slot) -> Rejected:
+        account = self._keeper.known.account(slot.appid)
+        if account is not None and account.mode is Mode.FOLLOW:
+            raise RequestRefused("force_at_leader", appid=slot.appid)
         try:
             return await self._keeper.force(slot)
         except TimeoutError as error:
@@ -155,7 +165,8 @@ def describe(handed: Handed) -> dict[str, Any]:
     return members
 
 
-def _outcome(handed: Handed, answer: Response) -> str:
+def outcome_of(handed: Handed, answer: Response) -> str:
+    """Return as what a read is counted."""
     if answer.status_code == HTTPStatus.NOT_MODIFIED:
         return "not_modified"
     if handed.doubtful:

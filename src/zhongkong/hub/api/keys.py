@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from zhongkong.core.grants import Grant, Key
+from zhongkong.core.grants import PATH_PATTERN, Grant, Key
 from zhongkong.core.model import Instant
 from zhongkong.core.ports import Keys as StoredKeys
 from zhongkong.hub.admin import Admin
@@ -18,6 +18,7 @@ from zhongkong.hub.api.replies import reply
 from zhongkong.hub.door import Door
 from zhongkong.hub.keys import Keyring
 from zhongkong.keeper.knowledge import Knowledge
+from zhongkong.wechat.endpoints import APPID_PATTERN
 
 EVERY = "*"
 YEARS_LONGEST = 10 * 366 * 86_400
@@ -95,6 +96,7 @@ def describe_key(key: Key) -> dict[str, Any]:
         "appids": sorted(key.appids) or [EVERY],
         "networks": [str(network) for network in key.networks],
         "rate": key.rate,
+        "paths": list(key.paths),
         "created_at": int(key.created_at),
         "expires_at": None if key.expires_at is None else int(key.expires_at),
         "last_used_at": None if key.last_used_at is None else int(key.last_used_at),
@@ -104,10 +106,11 @@ def describe_key(key: Key) -> dict[str, Any]:
 def _holds(fields: Fields, now: Instant) -> dict[str, Any]:
     name = fields.text("name", r".{1,64}", "1..64 characters")
     grants = fields.choices("grants", Grant)
-    appids = fields.texts("appids", r"[A-Za-z0-9_-]{3,64}|\*", '["wx…"] | ["*"]')
+    appids = fields.texts("appids", rf"{APPID_PATTERN}|\*", '["wx…"] | ["*"]')
     expires_in = fields.integer("expires_in", 1, YEARS_LONGEST)
     networks = fields.networks("networks")
     rate = fields.integer("rate", 0, RATE_HIGHEST)
+    paths = fields.texts("paths", PATH_PATTERN, '["/cgi-bin/message/**", …]')
     fields.end()
     if name is None:
         refuse("name", "1..64 characters")
@@ -120,4 +123,5 @@ def _holds(fields: Fields, now: Instant) -> dict[str, Any]:
         "expires_at": None if expires_in is None else now + expires_in,
         "networks": networks or (),
         "rate": rate or 0,
+        "paths": paths or (),
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from zhongkong import __version__
 from zhongkong.core.grants import Grant
-from zhongkong.core.model import AccountKind, Mode
+from zhongkong.core.model import ACCOUNT_MODES, AccountKind, Kind, Mode
+from zhongkong.version import __version__
 
 JSON = "application/json"
 _STRING = {"type": "string"}
@@ -102,20 +102,23 @@ _APPID = _in_path("appid", "The account.")
 _COMMON = (401, 403, 429, 503)
 
 _CREDENTIAL = _object(
-    ["appid", "kind", "access_token", "expires_in", "expires_at", "refresh_in", "generation"],
+    ["appid", "kind", "expires_in", "expires_at", "refresh_in", "generation"],
     appid=_STRING,
-    kind={"type": "string", "enum": ["access_token"]},
-    access_token=_STRING,
+    kind={"type": "string", "enum": [kind.value for kind in Kind], "description": "Its value is under this name."},
+    **{kind.value: _STRING for kind in Kind},
     expires_in={**_WHOLE, "description": "Seconds for which it may be used without asking again; 0 when doubtful."},
     expires_at=_TIME,
     refresh_in={**_WHOLE, "description": "Seconds after which to ask again, with If-None-Match."},
-    generation={**_WHOLE, "description": "Counts the credentials of this account; never falls."},
+    generation={**_WHOLE, "description": "Counts the credentials of this account and kind; never falls."},
     stale={"type": "boolean", "description": "The store was not reached lately; this is what memory holds."},
     doubtful={"type": "boolean", "description": "It may have been replaced by a request whose answer nobody saw."},
 )
 _SLOT = _object(
     ["state", "serving"],
-    state={"type": "string", "description": "well, starting, refreshing, doubtful, contested, blocked, quota, …"},
+    state={
+        "type": "string",
+        "description": "well, starting, resting, refreshing, doubtful, contested, blocked, quota, …",
+    },
     serving={"type": "boolean", "description": "There is something to hand out."},
     detail={**_STRING, "description": "Why it is not well, and who does what."},
     errcode=_WHOLE,
@@ -131,19 +134,41 @@ _SLOT = _object(
 _ACCOUNT_FIELDS = {
     "kind": {"type": "string", "enum": [kind.value for kind in AccountKind]},
     "name": {"type": "string", "maxLength": 64},
-    "mode": {"type": "string", "enum": [mode.value for mode in Mode]},
-    "on_contest": {"type": "string", "enum": [mode.value for mode in Mode]},
-    "base_url": {"type": "string", "description": "https://host[:port]; the platform's own unless it is a sandbox."},
+    "mode": {"type": "string", "enum": [mode.value for mode in ACCOUNT_MODES]},
+    "on_contest": {"type": "string", "enum": [mode.value for mode in ACCOUNT_MODES if mode is not Mode.FOLLOW]},
+    "base_url": {
+        "type": "string",
+        "description": "https://host[:port]: the platform's own, a sandbox, or with mode follow another hub.",
+    },
     "is_test": {"type": "boolean", "description": "A test account (接口测试号) has smaller quotas."},
 }
-_SECRET = {"type": "string", "writeOnly": True, "description": "AppSecret. Never returned."}
+_SECRET = {
+    "type": "string",
+    "writeOnly": True,
+    "description": "AppSecret; with mode follow a key of that hub. Never returned.",
+}
+_CALLBACK_FIELDS = {
+    "token": {"type": "string", "writeOnly": True, "description": "3 to 32 letters or digits."},
+    "make_token": {"type": "boolean"},
+    "encoding_aes_key": {"type": "string", "writeOnly": True, "description": "43 characters of base64."},
+    "make_encoding_aes_key": {"type": "boolean"},
+    "handler": {"type": "string", "description": "URL of the program that answers; empty: nobody does."},
+    "listeners": {"type": "array", "items": _STRING, "description": "URLs of programs that only listen; all of them."},
+    "verify_files": {"type": "object", "description": "MP_verify_….txt, WW_verify_….txt and their bodies, to add."},
+}
 _KEY_FIELDS = {
     "name": {"type": "string", "maxLength": 64},
     "grants": {"type": "array", "items": {"type": "string", "enum": [grant.value for grant in Grant]}},
     "appids": {"type": "array", "items": _STRING, "description": 'Appids, or ["*"].'},
     "networks": {"type": "array", "items": _STRING, "description": "CIDR; empty for everywhere."},
     "rate": {**_WHOLE, "description": "Requests a minute on each replica; 0 for no limit."},
+    "paths": {
+        "type": "array",
+        "items": _STRING,
+        "description": "Patterns of calls through the gateway; empty: all.",
+    },
 }
+_CALLER = {**_STRING, "maxLength": 128, "description": "Who saw it refused, if one key serves several."}
 _SCHEMAS: dict[str, Any] = {
     "Credential": _CREDENTIAL,
     "Rejected": {
@@ -152,13 +177,36 @@ _SCHEMAS: dict[str, Any] = {
             _object(["outcome"], outcome={"type": "string", "enum": ["refreshed", "already_newer", "still_valid"]}),
         ]
     },
+    "JsapiConfig": _object(
+        ["timestamp", "nonceStr", "signature"],
+        appId={**_STRING, "description": "Of an account of WeCom: its corpid."},
+        corpid={**_STRING, "description": "In place of appId where it is signed for wx.agentConfig."},
+        timestamp=_TIME,
+        nonceStr=_STRING,
+        signature={**_STRING, "description": "sha1, hex."},
+    ),
     "Account": _object(
         ["appid", "kind", "mode", "base_url", "credentials"],
         appid=_STRING,
         **_ACCOUNT_FIELDS,
         declared={"type": "boolean", "description": "It stands in the settings and is changed there."},
         revision=_WHOLE,
-        credentials=_object(["access_token"], access_token=_SLOT),
+        credentials={
+            **_object(["access_token"], **{kind.value: _SLOT for kind in Kind}),
+            "description": "Of tickets those that were ever asked for.",
+        },
+    ),
+    "Callback": _object(
+        ["appid", "path", "url", "token", "encoding_aes_key", "handler", "listeners", "verify_files"],
+        appid=_STRING,
+        path=_STRING,
+        url={**_STRING, "description": "What to paste into the platform's page; empty without public_url."},
+        token={"type": "boolean", "description": "There is one."},
+        encoding_aes_key={"type": "boolean", "description": "There is one."},
+        handler={**_STRING, "description": "Where the program is that answers."},
+        listeners={"type": "array", "items": _STRING},
+        verify_files={"type": "array", "items": _STRING},
+        made={"type": "object", "description": "token, encoding_aes_key: what was made by this request."},
     ),
     "Key": _object(
         ["id", "name", "grants", "appids"],
@@ -192,52 +240,100 @@ _SCHEMAS: dict[str, Any] = {
         action=_STRING,
     ),
 }
-_PATHS: dict[str, Any] = {
-    "/v1/accounts/{appid}/access_token": {
-        "get": _operation(
-            "取 access_token",
-            "The access_token of an account",
-            {
-                "200": {
-                    "description": "ETag and Cache-Control say how long it may be kept.",
-                    "content": {JSON: {"schema": _ref("Credential")}, "text/plain": {"schema": _STRING}},
+
+
+def _of_kind(kind: Kind) -> dict[str, Any]:
+    """Return the paths of one kind of credential."""
+    name, path = kind.value, f"/v1/accounts/{{appid}}/{kind.value}"
+    return {
+        path: {
+            "get": _operation(
+                f"取 {name}",
+                f"The {name} of an account",
+                {
+                    "200": {
+                        "description": "ETag and Cache-Control say how long it may be kept.",
+                        "content": {JSON: {"schema": _ref("Credential")}, "text/plain": {"schema": _STRING}},
+                    },
+                    "304": _answer("You have it."),
                 },
-                "304": _answer("You have it."),
-            },
+                (400, *_COMMON, 404),
+                grant="read",
+                parameters=[
+                    _APPID,
+                    _in_query(
+                        "wait", {"type": "integer", "minimum": 0, "maximum": 60}, "With If-None-Match: wait for news."
+                    ),
+                    {"name": "If-None-Match", "in": "header", "schema": _STRING, "description": "The last ETag."},
+                ],
+            ),
+        },
+        f"{path}/reject": {
+            "post": _operation(
+                f"上报被拒的 {name}，取可用的",
+                f"Report that the platform refused a {name}, and get the one to use",
+                {"200": _answer("Repeat your call unless the outcome is still_valid.", _ref("Rejected"))},
+                (400, *_COMMON, 404, 413),
+                grant="read (force: force)",
+                parameters=[_APPID],
+                body={
+                    "oneOf": [
+                        _object(["rejected"], rejected={**_STRING, "description": "What was refused."}, caller=_CALLER),
+                        _object(
+                            ["rejected_sha256"],
+                            rejected_sha256={**_STRING, "description": "Its sha-256, hex."},
+                            caller=_CALLER,
+                        ),
+                        _object(["generation"], generation=_WHOLE, caller=_CALLER),
+                        _object(["force"], force={"const": True, "description": "Replace it, refused or not."}),
+                    ]
+                },
+            ),
+        },
+    }
+
+
+_PATHS: dict[str, Any] = {
+    **{path: operations for kind in Kind for path, operations in _of_kind(kind).items()},
+    "/v1/accounts/{appid}/jsapi_config": {
+        "get": _operation(
+            "给页面签名（wx.config 的参数）",
+            "Sign a page for wx.config",
+            {"200": _answer("Good for this page's URL; made anew at each request.", _ref("JsapiConfig"))},
             (400, *_COMMON, 404),
             grant="read",
             parameters=[
                 _APPID,
+                {
+                    **_in_query(
+                        "url", {"type": "string", "format": "uri"}, "The page's address, percent-encoded once."
+                    ),
+                    "required": True,
+                },
                 _in_query(
-                    "wait", {"type": "integer", "minimum": 0, "maximum": 60}, "With If-None-Match: wait for news."
+                    "type", {**_STRING, "enum": ["agent_config"]}, "Of an account of WeCom: sign for wx.agentConfig."
                 ),
-                {"name": "If-None-Match", "in": "header", "schema": _STRING, "description": "The last ETag."},
             ],
-        ),
-    },
-    "/v1/accounts/{appid}/access_token/reject": {
-        "post": _operation(
-            "上报被拒的 access_token，取可用的",
-            "Report that the platform refused it, and get the one to use",
-            {"200": _answer("Repeat your call unless the outcome is still_valid.", _ref("Rejected"))},
-            (400, *_COMMON, 404, 413),
-            grant="read (force: force)",
-            parameters=[_APPID],
-            body={
-                "oneOf": [
-                    _object(["rejected"], rejected={**_STRING, "description": "The token that was refused."}),
-                    _object(["rejected_sha256"], rejected_sha256={**_STRING, "description": "Its sha-256, hex."}),
-                    _object(["generation"], generation=_WHOLE),
-                    _object(["force"], force={"const": True, "description": "Replace it, refused or not."}),
-                ]
-            },
         ),
     },
     "/v1/accounts": {
         "get": _operation(
             "所有账号",
             "All accounts",
-            {"200": _answer("Secrets are not in it.", _list_of("accounts", "Account"))},
+            {
+                "200": _answer(
+                    "Secrets are not in it.",
+                    _object(
+                        ["accounts", "unreadable"],
+                        accounts={"type": "array", "items": _ref("Account")},
+                        unreadable={
+                            "type": "array",
+                            "items": {"type": "object"},
+                            "description": "Accounts that this hub's seal does not open: appid, state, detail.",
+                        },
+                    ),
+                )
+            },
             _COMMON,
             grant="admin",
         ),
@@ -262,7 +358,24 @@ _PATHS: dict[str, Any] = {
         "patch": _operation(
             "修改账号；空请求表示立即重试",
             "Change an account; an empty change tries now what waits",
-            {"200": _answer("Changed, and tried.", _ref("Account"))},
+            {
+                "200": _answer(
+                    "Changed, and tried.",
+                    {
+                        "allOf": [
+                            _ref("Account"),
+                            _object(
+                                ["changed"],
+                                changed={
+                                    "type": "array",
+                                    "items": _STRING,
+                                    "description": "The fields that are others than before.",
+                                },
+                            ),
+                        ]
+                    },
+                )
+            },
             (400, *_COMMON, 404, 409, 413, 422),
             grant="admin",
             parameters=[_APPID],
@@ -276,6 +389,79 @@ _PATHS: dict[str, Any] = {
             grant="admin",
             parameters=[_APPID],
         ),
+    },
+    "/v1/accounts/{appid}/callback": {
+        "get": _operation(
+            "账号的回调设置",
+            "How an account is pushed to",
+            {"200": _answer("Token and key are not in it; of programs only the place is.", _ref("Callback"))},
+            (*_COMMON, 404),
+            grant="admin",
+            parameters=[_APPID],
+        ),
+        "patch": _operation(
+            "修改回调设置",
+            "Change how an account is pushed to",
+            {"200": _answer("What was made for it is in `made`, this once.", _ref("Callback"))},
+            (400, *_COMMON, 404, 409, 413),
+            grant="admin",
+            parameters=[_APPID],
+            body=_object([], **_CALLBACK_FIELDS),
+        ),
+    },
+    "/v1/accounts/{appid}/callback/verify": {
+        "post": _operation(
+            "像平台那样访问自己的公网地址",
+            "Ask the public address as the platform would",
+            {
+                "200": _answer(
+                    "What was found.",
+                    _object(
+                        ["appid", "url", "ok", "step", "detail"],
+                        appid=_STRING,
+                        url=_STRING,
+                        ok={"type": "boolean"},
+                        step={**_STRING, "description": "well, or the step that fails."},
+                        detail=_STRING,
+                    ),
+                )
+            },
+            (400, *_COMMON, 404, 413),
+            grant="admin",
+            parameters=[_APPID],
+            body=_object([], url={**_STRING, "description": "In place of the setting public_url."}),
+        ),
+    },
+    "/callback/{appid}": {
+        "get": _operation(
+            "平台检查 URL",
+            "The platform's check of the URL",
+            {"200": _answer("echostr.", _STRING, "text/plain"), "403": _answer("Refused; the audit log says why.")},
+            (),
+            parameters=[_APPID],
+        ),
+        "post": _operation(
+            "平台推送",
+            "What the platform pushes",
+            {
+                "200": _answer("The handler's answer, or success.", _STRING, "text/xml"),
+                "403": _answer("Refused; the audit log says at which step."),
+            },
+            (),
+            parameters=[_APPID],
+        ),
+    },
+    **{
+        f"/{kind}_verify_{{rest}}.txt": {
+            "get": _operation(
+                "域名校验文件",
+                "A file that proves whose the domain is",
+                {"200": _answer("As it was stored.", _STRING, "text/plain")},
+                (404,),
+                parameters=[_in_path("rest", "The rest of its name.")],
+            ),
+        }
+        for kind in ("MP", "WW")
     },
     "/v1/keys": {
         "get": _operation(

@@ -19,12 +19,13 @@ from zhongkong.errors import (
     RequestRefused,
     StoreError,
     StoreUnavailable,
+    WrongSeal,
     ZhongkongError,
 )
-from zhongkong.hub.logs import describe_bug
+from zhongkong.keeper.upkeep import describe_bug
 from zhongkong.messages import Language, choose_language, render
-from zhongkong.wechat.advice import explain_error
-from zhongkong.wechat.errcodes import Verdict, meaning_of, verdict
+from zhongkong.wechat.advice import action_on, explain_error, verdict_on
+from zhongkong.wechat.errcodes import Verdict
 
 logger = logging.getLogger("zhongkong.hub")
 
@@ -40,8 +41,23 @@ STATUS_OF_CODE: Mapping[str, HTTPStatus] = {
     "account_exists": HTTPStatus.CONFLICT,
     "account_declared": HTTPStatus.CONFLICT,
     "secret_not_tried": HTTPStatus.SERVICE_UNAVAILABLE,
+    "leader_not_tried": HTTPStatus.SERVICE_UNAVAILABLE,
+    "leader_refused": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "force_at_leader": HTTPStatus.CONFLICT,
+    "kind_unfit": HTTPStatus.NOT_FOUND,
     "key_not_found": HTTPStatus.NOT_FOUND,
     "request_invalid": HTTPStatus.BAD_REQUEST,
+    "callback_token_wanted": HTTPStatus.BAD_REQUEST,
+    "callback_token_invalid": HTTPStatus.BAD_REQUEST,
+    "callback_token_is_access_token": HTTPStatus.BAD_REQUEST,
+    "callback_token_is_secret": HTTPStatus.BAD_REQUEST,
+    "encoding_aes_key_invalid": HTTPStatus.BAD_REQUEST,
+    "callback_target_invalid": HTTPStatus.BAD_REQUEST,
+    "verify_file_name": HTTPStatus.BAD_REQUEST,
+    "verify_file_body": HTTPStatus.BAD_REQUEST,
+    "verify_file_taken": HTTPStatus.CONFLICT,
+    "page_url_invalid": HTTPStatus.BAD_REQUEST,
+    "page_url_cut": HTTPStatus.BAD_REQUEST,
     "body_not_json": HTTPStatus.BAD_REQUEST,
     "body_too_long": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body_too_slow": HTTPStatus.REQUEST_TIMEOUT,
@@ -51,7 +67,7 @@ STATUS_OF_CODE: Mapping[str, HTTPStatus] = {
 }
 """What follows from the code alone; the platform's refusals and a credential that is missing are judged below."""
 
-OWN_LIMITS = frozenset({"budget", "too_early", "contested"})
+OWN_LIMITS = frozenset({"budget", "too_early", "too_soon", "contested"})
 """Causes that callers bring about by asking too often: 429, not 503."""
 
 SHOWN = ("appid", "kind", "cause", "errcode", "errmsg", "rid", "ip", "field", "wanted", "grant", "address", "key")
@@ -63,7 +79,7 @@ def status_of(error: ZhongkongError) -> HTTPStatus:
     if isinstance(error, CredentialUnavailable):
         return HTTPStatus.TOO_MANY_REQUESTS if error.cause in OWN_LIMITS else HTTPStatus.SERVICE_UNAVAILABLE
     if isinstance(error, PlatformError):
-        is_final = verdict("mp", "token", error.errcode) is Verdict.PERSON
+        is_final = verdict_on(appid_of(error), error.errcode) is Verdict.PERSON
         return HTTPStatus.UNPROCESSABLE_ENTITY if is_final else HTTPStatus.SERVICE_UNAVAILABLE
     if isinstance(error, StoreError):
         return HTTPStatus.SERVICE_UNAVAILABLE
@@ -98,16 +114,13 @@ def build_problem(error: ZhongkongError, lang: Language) -> dict[str, Any]:
     problem.update({name: error.values[name] for name in SHOWN if error.values.get(name) not in (None, "")})
     errcode = error.values.get("errcode")
     if isinstance(errcode, int):
-        problem["action"] = action_of(errcode)
+        problem["action"] = action_on(appid_of(error), errcode).value
     return problem
 
 
-def action_of(errcode: int) -> str:
-    """Return what is to be done about an errcode of a token route, in one word."""
-    meaning = meaning_of("mp", errcode, "token")
-    if meaning is not None:
-        return meaning.action.value
-    return "fix_config" if verdict("mp", "token", errcode) is Verdict.PERSON else "retry_later"
+def appid_of(error: ZhongkongError) -> str:
+    """Return whom an error is about, if it says so."""
+    return str(error.values.get("appid", ""))
 
 
 def reply_problem(request: Request, error: ZhongkongError) -> Response:
@@ -148,7 +161,7 @@ async def on_bug(request: Request, error: Exception) -> Response:
 
 def _detail(error: ZhongkongError, lang: Language) -> str:
     """Return the text; what only the hub's own people can mend they find in its log."""
-    if isinstance(error, StoreError) and not isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreError) and not isinstance(error, StoreUnavailable | WrongSeal):
         return render("store_needs_person", lang)
     return explain_error(error, lang)
 

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from zhongkong import __version__
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import NEVER
 from zhongkong.hub.api.accounts import describe_health
 from zhongkong.hub.api.replies import language_of, reply
 from zhongkong.hub.door import Door
-from zhongkong.hub.health import WELL, health_of_all
+from zhongkong.hub.health import RESTING, WELL, health_of_all
 from zhongkong.hub.telemetry import CONTENT_TYPE
 from zhongkong.keeper.knowledge import Knowledge
+from zhongkong.version import __version__
 
 
 class State:
@@ -50,12 +50,12 @@ class State:
         unwell = [
             {"appid": one.slot.appid, "kind": one.slot.kind.value, **describe_health(one, lang)}
             for one in slots
-            if one.state != WELL
+            if one.state not in (WELL, RESTING)
         ]
         is_ready = self._known.seen > NEVER and (not slots or any(one.serving for one in slots))
         body = {
             "status": "ready" if is_ready else "not_ready",
-            "store": "away" if self._known.is_stale else "ok",
+            "store": "away" if self._known.is_stale else "unwritable" if self._known.is_unwritable else "ok",
             "slots": len(slots),
             "serving": sum(one.serving for one in slots),
             "unwell": unwell,

@@ -12,9 +12,11 @@ Whoever writes an engine subclasses `StoreContract` and gives it a pytest fixtur
 from __future__ import annotations
 
 from zhongkong.testing.store_contract.accounts import AccountContract
+from zhongkong.testing.store_contract.callbacks import CallbackContract
 from zhongkong.testing.store_contract.events import EventContract
 from zhongkong.testing.store_contract.keys import KeyContract
 from zhongkong.testing.store_contract.leases import LeaseContract
+from zhongkong.testing.store_contract.pushes import PushContract
 from zhongkong.testing.store_contract.records import RecordContract
 from zhongkong.testing.store_contract.seals import SealContract
 from zhongkong.testing.store_contract.stories import Harness
@@ -22,5 +24,14 @@ from zhongkong.testing.store_contract.stories import Harness
 __all__ = ["Harness", "StoreContract"]
 
 
-class StoreContract(RecordContract, LeaseContract, AccountContract, KeyContract, EventContract, SealContract):
+class StoreContract(
+    RecordContract,
+    LeaseContract,
+    AccountContract,
+    KeyContract,
+    EventContract,
+    CallbackContract,
+    PushContract,
+    SealContract,
+):
     """All of it."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from zhongkong.core.claim import Claim, Moved
+from zhongkong.core.claim import Claim, Claimed, Moved
 from zhongkong.core.model import (
     NEVER,
     Account,
     AccountKind,
+    Kind,
     Mode,
+    Record,
     Retry,
     Secret,
+    Slot,
     hash_value,
 )
 from zhongkong.core.ports import FullStore
@@ -23,12 +26,15 @@ from zhongkong.testing.store_contract.stories import (
     SECRET,
     SLOT,
     TOKEN,
+    Count,
     Harness,
     minted,
     on_a_store,
     one,
 )
 from zhongkong.wechat.answers import Granted, Refused
+
+TICKET = Slot(APPID, Kind.JSAPI_TICKET)
 
 
 class AccountContract:
@@ -202,3 +208,65 @@ class AccountContract:
         now = (await store.changes(NEVER)).now
         assert account in (await store.changes(now)).accounts
         assert len((await store.changes(NEVER)).accounts) == 2
+
+    @on_a_store
+    async def test_a_slot_that_was_never_written_is_of_its_accounts_revision(
+        self, store: FullStore, harness: Harness
+    ) -> None:
+        """So a ticket's first claim is one like any, unless its account is not there, or is another by now."""
+        assert (await store.load(TICKET)).revision == 0
+        assert isinstance((await one(store, Claim(TICKET, ACCOUNT, "early", 0))).answer, Moved)
+        old = await store.put_account(ACCOUNT)
+        account = await store.put_account(replace(ACCOUNT, secret=Secret("f" * 32)))
+        assert await store.load(TICKET) == Record(TICKET, revision=2)
+        assert isinstance((await one(store, Claim(TICKET, old, "late", 0))).answer, Moved)
+        claimed = await one(store, Claim(TICKET, account, "now", 0))
+        assert isinstance(claimed.answer, Claimed)
+        other = await harness.open()
+        assert await other.load(TICKET) == claimed.record
+        await other.close()
+
+    @on_a_store
+    async def test_a_slot_that_is_first_written_while_its_account_changes_is_of_the_new_revision(
+        self, store: FullStore, harness: Harness
+    ) -> None:
+        """Whichever comes first: a record of the old revision would be claimed with the old secret."""
+        other = await harness.open()
+        await asyncio.gather(*(store.put_account(replace(ACCOUNT, appid=f"wx{number}")) for number in range(40)))
+        for number in range(40):
+            changed = replace(ACCOUNT, appid=f"wx{number}", secret=Secret("f" * 32))
+            ticket = Slot(changed.appid, Kind.JSAPI_TICKET)
+            await asyncio.gather(store.put_account(changed), other.apply([Count(ticket)]))
+            assert (await store.load(ticket)).revision == 2
+        await other.close()
+
+    @on_a_store
+    async def test_a_change_reaches_every_slot_that_was_ever_written_and_writes_no_other(
+        self, store: FullStore, harness: Harness
+    ) -> None:
+        """The lease of a ticket's mint is void, its credential condemned; nobody asked for the other ticket."""
+        account = await store.put_account(ACCOUNT)
+        await store.apply([Claim(TICKET, account, "one", 0)])
+        await store.apply([Save(TICKET, account, "one", Granted("ticket", 7200))])
+        moved = await store.put_account(replace(ACCOUNT, base_url="http://127.0.0.1:8601"))
+        record = await store.load(TICKET)
+        assert (record.revision, record.condemned, record.generation) == (moved.revision, "moved", 1)
+        kinds = {record.slot.kind for record in (await store.changes(NEVER)).records}
+        assert kinds == {Kind.ACCESS_TOKEN, Kind.JSAPI_TICKET}
+
+    @on_a_store
+    async def test_a_removal_leaves_a_tombstone_of_every_slot_that_was_ever_written(
+        self, store: FullStore, harness: Harness
+    ) -> None:
+        """A ticket's generations never begin again either, and its value is gone from the store."""
+        account = await store.put_account(ACCOUNT)
+        await store.apply([Claim(TICKET, account, "one", 0)])
+        await store.apply([Save(TICKET, account, "one", Granted("ticket", 7200))])
+        await store.remove_account(APPID)
+        record = await store.load(TICKET)
+        assert (record.removed, record.credential, record.generation) == (True, None, 1)
+        assert (await store.load(Slot(APPID, Kind.WX_CARD_TICKET))).version == 0
+        account = await store.put_account(ACCOUNT)
+        record = await store.load(TICKET)
+        assert (record.removed, record.revision, record.generation) == (False, account.revision, 1)
+        assert isinstance((await one(store, Claim(TICKET, account, "two", 1))).answer, Claimed)

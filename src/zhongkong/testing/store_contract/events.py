@@ -30,7 +30,9 @@ class EventContract:
         record = await minted(store, account)
         await store.apply([Reject(SLOT, "k1", generation=0)])
         (kept,) = await store.events()
-        assert kept.event == Event("minted", APPID, {"generation": 1, "mode": "classic", "life": 7200})
+        assert kept.event == Event(
+            "minted", APPID, {"kind": "access_token", "generation": 1, "mode": "classic", "life": 7200}
+        )
         assert kept.at == record.changed_at
 
     @on_a_store

@@ -52,6 +52,18 @@ class KeyContract:
         await other.close()
 
     @on_a_store
+    async def test_the_signing_key_is_one_for_all_replicas(self, store: FullStore, harness: Harness) -> None:
+        """A virtual token that one replica signed is good at every other, and it is signed under the seal."""
+        key = await store.signing_key()
+        assert len(key) == 32
+        other = await harness.open()
+        assert await other.signing_key() == key
+        await other.close()
+        stored = harness.stored_bytes()
+        assert key not in stored
+        assert key.hex().encode() not in stored
+
+    @on_a_store
     async def test_the_last_use_never_moves_back(self, store: FullStore, harness: Harness) -> None:
         """Replicas note it late and out of order."""
         for key_id in ("k1", "k2"):

@@ -60,6 +60,12 @@ class Harness(Protocol):
     def advance(self, seconds: Seconds) -> None:
         """Move the store's clock, which stands still between."""
 
+    def spoil(self, appid: str) -> bool:
+        """Make what is sealed of this account impossible to unseal, for who opens the store from now on.
+
+        Say whether anything was sealed: a store that seals nothing has nothing to spoil.
+        """
+
     def stored_bytes(self) -> bytes:
         """Return every byte that the store keeps where somebody else might read it; none if it keeps nothing."""
 
@@ -158,7 +164,17 @@ def full_record() -> Record:
         removed=True,
         generation=41,
         credential=Credential(
-            41, TOKEN, hash_value(TOKEN), Mode.STABLE, 1.1, 2.000000238418579, 7202.3, 7200, fence="5c" * 16
+            41,
+            TOKEN,
+            hash_value(TOKEN),
+            Mode.FOLLOW,
+            1.1,
+            2.000000238418579,
+            7202.3,
+            7200,
+            fence="5c" * 16,
+            doubtful=True,
+            stale=True,
         ),
         condemned="probed",
         suspected=True,
@@ -170,7 +186,7 @@ def full_record() -> Record:
         lease=Lease("a2", 24.5),
         retry=Retry(99.5, 4, Trouble("blocked", 40164, "invalid ip 10.1.2.3, not in 白名单", "62cb0f39-01")),
         probe=Probe(5.0, ProbeVerdict.ALIVE, 5.5, 6.0, 316.0),
-        complaints=(Complaint("Ab3_-xYz", 7.0, 3),),
+        complaints=(Complaint("Ab3_-xYz", 7.0, 3, again=True),),
         escalated_at=8.0,
         last_force=9.0,
         spent=Spent(20778, 5, 2, 1, 1),
