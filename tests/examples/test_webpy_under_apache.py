@@ -41,10 +41,14 @@ class Page:
     directory: Path
 
     def read(self, client: httpx.Client, appid: str = "") -> str:
-        """Return the token that the page shows."""
-        answer = client.get(f"{self.url}/wx_access_token/{appid or self.stage.appid}", timeout=SOON)
+        """Return the token that the page shows, where it shows one."""
+        answer = self.ask(client, appid)
         assert answer.status_code == HTTPStatus.OK, f"{answer.text}\n{self.log}"
         return answer.text
+
+    def ask(self, client: httpx.Client, appid: str = "") -> httpx.Response:
+        """Return what the page answers."""
+        return client.get(f"{self.url}/wx_access_token/{appid or self.stage.appid}", timeout=SOON)
 
     @property
     def log(self) -> str:
@@ -126,12 +130,16 @@ def _page(stage: Stage) -> Iterator[Page]:
 
 
 def test_four_cold_processes_mint_one_token(page: Page) -> None:
-    """Two hundred readers at once, none of whom ever met another."""
+    """Two hundred readers at once, none of whom ever met another; who was told to come back does."""
     tokens: list[str] = []
 
     def read() -> None:
         with httpx.Client(trust_env=False) as client:
-            tokens.append(page.read(client))
+            for _ in range(5):
+                answer = page.ask(client)
+                if answer.status_code == HTTPStatus.OK:
+                    tokens.append(answer.text)
+                    return
 
     readers = [threading.Thread(target=read) for _ in range(200)]
     for reader in readers:
