@@ -78,15 +78,17 @@ class _Scripted:
     def __init__(self, answer: Answer, *, is_cut: bool) -> None:
         self.status = answer.status
         self.headers = [*answer.headers, (b"Content-Length", b"%d" % len(answer.body))]
-        self._pieces = answer.pieces
+        self._pieces = iter(answer.pieces)
         self._is_cut = is_cut
+        self._is_read = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-            await asyncio.sleep(0)
-            if self._is_cut:
-                raise PlatformUnreachable("cut", was_sent=True)
+    async def read(self) -> bytes:
+        if self._is_read and self._is_cut:
+            raise PlatformUnreachable("cut", was_sent=True)
+        await asyncio.sleep(0)
+        piece = next((one for one in self._pieces if one), b"")
+        self._is_read = piece != b""
+        return piece
 
 
 class WirePlatform:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import aiohttp
@@ -51,25 +51,9 @@ class AiohttpUpstream:
         self._aims: dict[str, aiohttp.ClientRequest] = {}
         """By address: what a connection is asked for with."""
 
-    @asynccontextmanager
-    async def send(self, call: Call) -> AsyncIterator[_Answer]:
+    def send(self, call: Call) -> _Sending:
         """Send the call and hand out its answer, as `core.ports.Upstream` says."""
-        connection, aim = await self._reach(call)
-        sending: asyncio.Task[None] | None = None
-        try:
-            protocol = _protocol_of(connection)
-            sending = _begin(protocol, call, aim, self._quiet_longest)
-            message, body = await _read_head(protocol)
-            # An answer that came before the end of the call leaves a connection on which the rest would come.
-            body.on_eof(connection.release if sending is None or sending.done() else connection.close)
-            with _told_of_the_end(protocol, body):
-                yield _Answer(message, body)
-        finally:
-            if sending is not None:
-                sending.cancel()
-            if connection.transport is not None:  # it was not released: the answer was not read to its end
-                connection.transport.abort()  # in good manners it would wait until what is left to send is taken
-            connection.close()
+        return _Sending(self._reach(call), call, self._quiet_longest)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -178,28 +162,60 @@ async def _read_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, aio
     return message, body
 
 
-@contextmanager
-def _told_of_the_end(protocol: ResponseHandler, body: aiohttp.StreamReader) -> Iterator[None]:
-    """Have whoever reads the body told when the connection is gone.
+class _Sending:
+    """A call that is sent on entering, where its answer is handed out; on leaving, what was not read is given up."""
 
-    aiohttp closes one on which it reads no HTTP (a chunk without a length), and lets the body's reader wait for ever.
-    """
-    closed = None if body.is_eof() else protocol.closed
-    if closed is None:
-        yield
-        return
+    __slots__ = ("_body", "_call", "_closed", "_connection", "_quiet_longest", "_reaching", "_rest")
 
-    def tell(closed: asyncio.Future[None]) -> None:
+    def __init__(
+        self, reaching: Awaitable[tuple[Connection, aiohttp.ClientRequest]], call: Call, quiet_longest: Seconds
+    ) -> None:
+        self._reaching = reaching
+        self._call = call
+        self._quiet_longest = quiet_longest
+        self._rest: asyncio.Task[None] | None = None
+        """What sends a long body."""
+        self._closed: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> _Answer:
+        self._connection, aim = await self._reaching
+        try:
+            protocol = _protocol_of(self._connection)
+            self._rest = _begin(protocol, self._call, aim, self._quiet_longest)
+            message, self._body = await _read_head(protocol)
+        except BaseException:
+            self._leave()
+            raise
+        is_sent = self._rest is None or self._rest.done()
+        # An answer that came before the end of the call leaves a connection on which the rest would come.
+        self._body.on_eof(self._connection.release if is_sent else self._connection.close)
+        if not self._body.is_eof() and (closed := protocol.closed) is not None:
+            self._closed = closed
+            closed.add_done_callback(self._tell_of_the_end)
+        return _Answer(message, self._body)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._tell_of_the_end)
+        if self._rest is not None:
+            self._rest.cancel()
+        if self._connection.transport is not None:  # it was not released: the answer was not read to its end
+            self._connection.transport.abort()  # in good manners it would wait until what is left to send is taken
+        self._connection.close()
+
+    def _tell_of_the_end(self, closed: asyncio.Future[None]) -> None:
+        """Have whoever reads the body told that the connection is gone.
+
+        aiohttp closes one on which it reads no HTTP (a chunk without a length), and lets the body's reader wait for
+        ever.
+        """
         if not closed.cancelled():
             closed.exception()  # seen
-        if not body.is_eof() and body.exception() is None:
-            body.set_exception(aiohttp.ClientPayloadError())
-
-    closed.add_done_callback(tell)
-    try:
-        yield
-    finally:
-        closed.remove_done_callback(tell)
+        if not self._body.is_eof() and self._body.exception() is None:
+            self._body.set_exception(aiohttp.ClientPayloadError())
 
 
 class _Answer:
@@ -212,10 +228,9 @@ class _Answer:
         self.headers: Sequence[tuple[bytes, bytes]] = message.raw_headers
         self._body = body
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes."""
+    async def read(self) -> bytes:
+        """Return what came next of the body, nothing at its end."""
         try:
-            while piece := await self._body.readany():
-                yield piece
+            return await self._body.readany()
         except (*_FAILURES, RuntimeError) as error:  # the last one is aiohttp's for a connection that is gone already
             raise PlatformUnreachable(find_why(error, _WHY_UNANSWERED), was_sent=True) from None

@@ -278,8 +278,8 @@ class Answering(Protocol):
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
         """The headers, in their order."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes, once; its sender is slowed down to whoever reads."""
+    async def read(self) -> bytes:
+        """Return what came next of the body, nothing at its end; its sender is slowed down to whoever reads."""
 
 
 class Upstream(Protocol):

@@ -29,7 +29,7 @@ from tests.contract.platform.wire import (
 from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.connections import DIRECT, Way
 from zhongkong.adapters.upstream import AiohttpUpstream
-from zhongkong.core.ports import Call
+from zhongkong.core.ports import Answering, Call
 from zhongkong.errors import PlatformUnreachable
 
 HEART = "Hk3TgB9yDc5FjW6n"
@@ -45,11 +45,19 @@ def upstream(way: Way = DIRECT, quiet: float = 5.0) -> AiohttpUpstream:
     return AiohttpUpstream(MachineClock(), way=way, quiet_longest=quiet)
 
 
+async def read_all(answering: Answering) -> bytes:
+    """Return a body, read to its end."""
+    held = b""
+    while piece := await answering.read():
+        held += piece
+    return held
+
+
 async def get(over: AiohttpUpstream, url: str, method: str = "GET", body: Any = b"", length: int = 0) -> bytes:
     """Send a call and return its answer's body."""
     call = Call(method, url, TARGET, (("x-a", "1"), ("x-a", "2")), length or len(body or b""), body)
     async with over.send(call) as answering:
-        return b"".join([chunk async for chunk in answering.chunks()])
+        return await read_all(answering)
 
 
 async def try_to_get(over: AiohttpUpstream, url: str, **given: Any) -> tuple[str, bool]:
@@ -97,7 +105,7 @@ def test_an_answer_is_handed_out_as_it_came(run: Run[Any]) -> None:
         async with Wire(sends(answer(packed, b"418 Short", *headers))) as wire:
             over = upstream()
             async with over.send(Call("GET", wire.url, TARGET)) as answering:
-                got = answering.status, list(answering.headers), b"".join([one async for one in answering.chunks()])
+                got = answering.status, list(answering.headers), await read_all(answering)
             await over.close()
         return got
 
@@ -123,7 +131,7 @@ def test_nothing_of_one_call_is_in_the_next(run: Run[Any]) -> None:
             for _ in range(2):
                 async with over.send(Call("GET", wire.url, TARGET)) as answering:
                     assert answering.status == 302
-                    assert [one async for one in answering.chunks()] == []
+                    assert await read_all(answering) == b""
             await over.close()
         return wire.requests, len(wire.talks)
 
@@ -437,8 +445,8 @@ def test_large_bodies_pass_in_little_memory(run: Run[Any]) -> None:
             try:
                 call = Call("POST", url, TARGET, (), up, lambda: pieces(up))
                 async with over.send(call) as answering:
-                    async for chunk in answering.chunks():
-                        seen[1] += len(chunk)
+                    while piece := await answering.read():
+                        seen[1] += len(piece)
                 return tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
@@ -470,7 +478,7 @@ def test_whoever_reads_slowly_slows_the_sender_down(run: Run[Any]) -> None:
             over = upstream()
             url = url_of(server)
             async with over.send(Call("GET", url, TARGET)) as answering:
-                await anext(answering.chunks())
+                await answering.read()
                 before = -1
                 while sent[0] != before:
                     before = sent[0]
@@ -560,8 +568,7 @@ def test_an_answer_that_is_not_read_to_its_end_ends_its_connection(run: Run[Any]
         over = upstream()
         async with Wire(sends_then_stalls(OK[:-3])) as wire, over.send(Call("GET", wire.url, TARGET)) as answering:
             assert answering.status == 200
-            async for _ in answering.chunks():
-                break
+            await answering.read()
         await over.close()
         return len(wire.talks)
 

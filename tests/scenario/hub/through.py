@@ -44,16 +44,18 @@ class Answer:
         self.status = status
         self.headers = headers
         self.pieces = pieces
+        self._left = iter(pieces)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body; at an event it stands still until that is set."""
-        for piece in self.pieces:
+    async def read(self) -> bytes:
+        """Return the next piece, nothing at the end; at an event it stands still until that is set."""
+        for piece in self._left:
             if isinstance(piece, Exception):
                 raise piece
             if isinstance(piece, asyncio.Event):
                 await piece.wait()
-            else:
-                yield piece
+            elif piece:
+                return piece
+        return b""
 
 
 class Line:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple, Self
@@ -99,11 +99,11 @@ class _Reply:
         self.started = True
         await self.send({"type": "http.response.start", "status": status, "headers": list(headers)})
 
-    async def stream(self, first: Sequence[bytes], rest: AsyncIterator[bytes]) -> None:
+    async def stream(self, first: Sequence[bytes], rest: Answering) -> None:
         """Answer with a body as it comes."""
         for piece in first:
             await self.send({"type": "http.response.body", "body": piece, "more_body": True})
-        async for piece in rest:
+        while piece := await rest.read():
             await self.send({"type": "http.response.body", "body": piece, "more_body": True})
         await self.send({"type": "http.response.body", "body": b""})
 
@@ -284,12 +284,18 @@ class Gateway:
         """Send the call and pass its answer on; or return why its token was refused, and nothing is passed on."""
         try:
             async with self._upstream.send(call) as answer:
-                refused, held, rest = await _judge(answer)
+                refused, held, is_whole = await _judge(answer)
                 if refused is not None and is_tokens(refused) and asked.where.carries is Carries.TOKEN:
                     return refused
                 if refused is not None and not is_tokens(refused) and client is not None:
                     self._troubles.quota_spent(client.account.appid, asked.path, refused)
-                await _pass_on(asked.method, answer, held, rest, reply, names)
+                # Passed on as it came, byte for byte; a real token that it names is named as the client knows it.
+                headers = headers_to_client(answer.headers, *names)
+                if is_whole and asked.method != "HEAD":
+                    await reply.whole(without(b"".join(held), *names), answer.status, headers)
+                else:
+                    await reply.start(answer.status, headers)
+                    await reply.stream(held, answer)
         except PlatformUnreachable as error:
             if reply.started:
                 raise
@@ -434,42 +440,18 @@ def _path_of(base_url: str) -> str:
     return urlsplit(base_url).path
 
 
-async def _judge(answer: Answering) -> tuple[Refused | None, list[bytes], AsyncIterator[bytes] | None]:
-    """Return the refusal in an answer, what was read of it, and what reads on; None when that was all."""
-    rest = answer.chunks()
+async def _judge(answer: Answering) -> tuple[Refused | None, list[bytes], bool]:
+    """Return the refusal in an answer, what was read of its body, and whether that was all."""
     content_type = next((value for name, value in answer.headers if name.lower() == b"content-type"), b"").decode(
         "latin-1"
     )
     if not is_text(content_type) or answer.status in BODILESS:
-        return None, [], rest
+        return None, [], False
     held, length = [], 0
-    async for piece in rest:
+    while piece := await answer.read():
         held.append(piece)
         length += len(piece)
         if length > JUDGED_LONGEST:
-            return None, held, rest
+            return None, held, False
     refused = read_refusal(b"".join(held)) if is_judged(answer.status, content_type) else None
-    return refused, held, None
-
-
-async def _pass_on(
-    method: str,
-    answer: Answering,
-    held: list[bytes],
-    rest: AsyncIterator[bytes] | None,
-    reply: _Reply,
-    names: tuple[str, str],
-) -> None:
-    """Answer the client as the platform did, byte for byte; a real token that it named is named as he knows it."""
-    real, virtual = names
-    headers = headers_to_client(answer.headers, real, virtual)
-    if rest is None and method != "HEAD":
-        await reply.whole(without(b"".join(held), real, virtual), answer.status, headers)
-        return
-    await reply.start(answer.status, headers)
-    await reply.stream(held, rest or _nothing())
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
+    return refused, held, True

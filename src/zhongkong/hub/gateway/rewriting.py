@@ -102,8 +102,8 @@ def headers_to_client(headers: Headers, real: str, virtual: str) -> list[tuple[b
     dropped = _STAYS_THERE.union(_named_by_connection(headers))
     kept = [(lower, value) for name, value in headers if (lower := name.lower()) not in dropped]
     kept.append((b"content-security-policy", b"sandbox"))
-    spelled = _spell(real)
-    if not any(written in value for _, value in kept for written in spelled):
+    spelled, values = _spell(real), b"\n".join([value for _, value in kept])
+    if not any(written in values for written in spelled):
         return kept
     return [(name, _replace(value, spelled, virtual)) for name, value in kept]
 
@@ -135,9 +135,8 @@ def _replace(text: bytes, spelled: Iterable[bytes], virtual: str) -> bytes:
 
 
 def _named_by_connection(headers: Headers) -> list[bytes]:
-    return [
-        named.strip().lower() for name, value in headers if name.lower() == b"connection" for named in value.split(b",")
-    ]
+    said = [value for name, value in headers if name.lower() == b"connection"]
+    return [named.strip().lower() for value in said for named in value.split(b",")]
 
 
 def read_members(body: bytes) -> dict[str, str]:
