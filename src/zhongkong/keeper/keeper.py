@@ -315,8 +315,13 @@ class Keeper:
         """Tell the store of a reject, and probe if that is what it answers."""
         putting = asyncio.create_task(self._tell_and_probe(reject))
         self._putting.add(putting)  # it goes on when the caller hangs up: others wait for its verdict
-        putting.add_done_callback(self._putting.discard)
+        putting.add_done_callback(self._put_away)
         return await asyncio.shield(putting)
+
+    def _put_away(self, putting: asyncio.Task[_Put]) -> None:
+        self._putting.discard(putting)
+        if not putting.cancelled():
+            putting.exception()  # seen, also if the caller hung up
 
     async def _tell_and_probe(self, reject: Reject) -> _Put:
         told = await self._refresher.tell(reject)

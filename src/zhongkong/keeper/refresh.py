@@ -345,8 +345,13 @@ class Refresher:
         if look is None:
             look = asyncio.create_task(self._look_for_verdict(record.slot))
             self._looking[record.slot] = look
-            look.add_done_callback(lambda _: self._looking.pop(record.slot, None))
+            look.add_done_callback(lambda done: self._end_look(record.slot, done))
         return await asyncio.shield(look)
+
+    def _end_look(self, slot: Slot, done: asyncio.Task[ProbeVerdict]) -> None:
+        del self._looking[slot]
+        if not done.cancelled():
+            done.exception()  # seen, also if everybody who waited hung up
 
     async def _look_for_verdict(self, slot: Slot) -> ProbeVerdict:
         pause = FIRST_LOOK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Literal
 
 import pytest
@@ -197,3 +198,17 @@ def test_who_hangs_up_takes_nobodys_verdict_with_him(hung_up_after: float) -> No
     assert rejected.outcome in (RejectOutcome.REFRESHED, RejectOutcome.ALREADY_NEWER)
     assert scene.is_alive(rejected.handed.value)
     assert scene.time() - began < 1.0
+
+
+def test_a_reject_that_fails_after_its_caller_left_is_not_complained_of() -> None:
+    """Nobody is there to be told: asyncio would log it as an error that a program forgot."""
+    scene = Scene(Mode.CLASSIC)
+    value = scene.read().value
+    scene.store.is_away = True
+    hasty = scene.clock.begin(scene.replicas[0].keeper.reject(SLOT, "hasty", value=value))
+    scene.turn(0.0005)
+    hasty.cancel()
+    scene.turn(10.0)
+    del hasty  # it holds what it waited for
+    gc.collect()
+    assert scene.clock.loop.failures == []
