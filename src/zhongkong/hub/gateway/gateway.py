@@ -235,7 +235,7 @@ class Gateway:
         with self._counting(client) as counted:
             body = await self._body(asked, receive, self._limits.body)
             try:
-                async with WhileThere(receive):
+                with WhileThere(receive):
                     counted.outcome = await self._converse(asked, client, body, reply, virtual)
             finally:
                 body.close()
@@ -315,17 +315,16 @@ class Gateway:
         target = build_target(asked.path, asked.query.with_value(names, real))
         body = Body(with_member(body.whole or b"", names, real))
         call = _call(asked, _base_url(client.account, asked.where), target, headers_to_platform(asked.headers), body)
-        with self._counting(client) as counted:
-            async with WhileThere(receive):
-                await self._try(call, client, asked, reply, (real, secret))
-                counted.outcome = "passed"
+        with self._counting(client) as counted, WhileThere(receive):
+            await self._try(call, client, asked, reply, (real, secret))
+            counted.outcome = "passed"
 
     async def _send_untouched(self, asked: _Asked, receive: Receive, reply: _Reply) -> None:
         with self._counting(None) as counted:
             body = await self._body(asked, receive, LITTLE)
             target = build_target(asked.path, asked.query.without_virtual())
             call = _call(asked, self._common_base_url(asked.where), target, headers_to_platform(asked.headers), body)
-            async with WhileThere(receive):
+            with WhileThere(receive):
                 await self._try(call, None, asked, reply)
                 counted.outcome = "passed"
 

@@ -20,19 +20,21 @@ class WhileThere:
     The block runs in the request's own task. One that takes more than a moment gets another task, which listens.
     """
 
+    __slots__ = ("_beginning", "_cancelled_before", "_is_gone", "_listening", "_receive", "_task")
+
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._is_gone = False
         self._listening: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (narrows a type: a coroutine runs in one)
         self._task = task
         self._cancelled_before = task.cancelling()
         self._beginning = asyncio.get_running_loop().call_later(A_MOMENT, self._begin)
 
-    async def __aexit__(
+    def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._beginning.cancel()

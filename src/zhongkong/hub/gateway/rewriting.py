@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import quote, quote_from_bytes, unquote_plus
 
 from zhongkong.hub.gateway.virtual import PREFIX
@@ -85,7 +86,7 @@ def headers_to_platform(headers: Headers) -> list[tuple[str, str]]:
 
     The answer is asked for as it is, unpacked.
     """
-    dropped = _STAYS_HERE.union(_named_by_connection(headers))
+    dropped = _with_named(_STAYS_HERE, headers)
     kept = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in headers
@@ -99,7 +100,7 @@ def headers_to_client(headers: Headers, real: str, virtual: str) -> list[tuple[b
 
     One is added: what an account holds may be a page, and must not run at the address where the console lives.
     """
-    dropped = _STAYS_THERE.union(_named_by_connection(headers))
+    dropped = _with_named(_STAYS_THERE, headers)
     kept = [(lower, value) for name, value in headers if (lower := name.lower()) not in dropped]
     kept.append((b"content-security-policy", b"sandbox"))
     spelled, values = _spell(real), b"\n".join([value for _, value in kept])
@@ -118,6 +119,7 @@ def without(text: bytes, real: str, virtual: str) -> bytes:
     return _QUOTED.sub(virtual.encode(), text) if is_token else text
 
 
+@lru_cache(maxsize=1024)
 def _spell(real: str) -> list[bytes]:
     if not real:
         return []
@@ -134,9 +136,10 @@ def _replace(text: bytes, spelled: Iterable[bytes], virtual: str) -> bytes:
     return text
 
 
-def _named_by_connection(headers: Headers) -> list[bytes]:
-    said = [value for name, value in headers if name.lower() == b"connection"]
-    return [named.strip().lower() for value in said for named in value.split(b",")]
+def _with_named(dropped: frozenset[bytes], headers: Headers) -> frozenset[bytes]:
+    """Return `dropped` and what the headers themselves name as their connection's."""
+    named = b",".join([value for name, value in headers if name.lower() == b"connection"])
+    return dropped.union(one.strip().lower() for one in named.split(b",")) if named else dropped
 
 
 def read_members(body: bytes) -> dict[str, str]:

@@ -39,7 +39,7 @@ def leaving_after(seconds: float, *, noise: int = 0) -> Callable[[], Awaitable[A
 async def work(receive: Callable[[], Awaitable[Any]], seconds: float) -> str:
     """Return what came of work that takes so long."""
     try:
-        async with WhileThere(receive):
+        with WhileThere(receive):
             await asyncio.sleep(seconds)
     except ClientGone:
         return "gone"
@@ -75,7 +75,7 @@ def test_an_error_of_the_work_is_the_works_own(clock: FakeClock) -> None:
     """It is not taken for a leaving."""
 
     async def story() -> None:
-        async with WhileThere(leaving_after(9.0)):
+        with WhileThere(leaving_after(9.0)):
             await asyncio.sleep(1.0)
             raise KeyError
 
