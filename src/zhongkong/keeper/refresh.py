@@ -142,7 +142,9 @@ class Refresher:
                     look = min(2 * look, LAST_LOOK)
                     await self._reread(slot)
                 case Moved():
-                    await self._reread_account(slot)
+                    now_there = await self._reread_account(slot)
+                    if now_there.revision <= account.revision:  # another store, as the next poll will tell
+                        raise unavailable(slot, None, 1.0)
 
     async def _claim(self, claim: Claim) -> tuple[Applied[ClaimAnswer], bool]:
         """Claim in the store; while cut off from it, for a mode that ends nothing, in memory alone: then say so."""

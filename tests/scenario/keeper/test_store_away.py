@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.scenario.keeper.scene import MODES, SLOT, Scene
-from zhongkong.core.model import LEASE, Mode
+from tests.scenario.keeper.scene import MODES, SECRET, SLOT, Scene
+from zhongkong.adapters.stores.memory import MemoryStore
+from zhongkong.core.model import LEASE, Mode, Secret
 from zhongkong.errors import CredentialUnavailable, StoreUnavailable
 from zhongkong.keeper.keeper import RejectOutcome
 
@@ -203,3 +204,22 @@ def test_a_crowd_at_a_replica_that_never_saw_its_store_polls_it_no_more_than_the
     scene.store.is_away = False
     scene.turn(1.1)
     assert scene.is_alive(scene.read().value)
+
+
+def test_a_store_put_in_place_of_ours_is_not_asked_without_rest_until_a_poll_finds_out() -> None:
+    """There the account was changed less often than here: each claim is told to read it again, and none gets on."""
+    scene = Scene(Mode.STABLE, poll_seconds=30.0)
+    scene.change_account(secret=Secret("1" * 32))
+    scene.change_account(secret=Secret(SECRET))
+    scene.turn(61.0)
+    value = scene.read().value
+    MemoryStore.__init__(scene.store, scene.clock.wall, incarnation="another")
+    scene.run(scene.store.put_account(scene.account))
+    loads = scene.store.loads
+    with pytest.raises(CredentialUnavailable) as caught:
+        scene.run(scene.replicas[0].keeper.force(SLOT))
+    assert (caught.value.code, caught.value.values["cause"]) == ("force_refused", "refreshing")
+    assert scene.store.loads - loads <= 2
+    assert scene.read().value == value
+    scene.turn(31.0)
+    assert scene.run(scene.replicas[0].keeper.force(SLOT)).handed.generation == 2
