@@ -273,8 +273,9 @@ class Spending:
                 command.account.mode, self._universe.plan.expires_in, is_test=command.account.is_test
             )
             spread = longest_spread(self.today(before.slot).total, allowed, clock)
-            is_urgent = state == "silent" and trust_left > 0
-            longest = max(longest_wait(state, trust_left), 0.0 if is_urgent else spread)
+            if state != "blocked" and trust_left > 0:
+                spread = min(spread, trust_left / 4)
+            longest = max(longest_wait(state, trust_left), spread)
         if retry.next_try_at - clock > longest + 0.001 and self._oracle.stepped_at < self._oracle.now() - DAY:
             wait = retry.next_try_at - clock
             self._oracle.fail("8", f"{before.slot.appid} waits for {wait:.0f} s, {longest:.0f} s would do")
