@@ -32,7 +32,7 @@ JUDGED_FROM = 10_000
 REMEMBERED = 1000
 """Tries that are over: a call of a client who left may still arrive."""
 ROTATES_EVERY = 1.0
-QUIET = 2.0
+QUIET = 6.0
 GREW_MOST, OBJECTS_MOST = 16 << 20, 20_000
 """What the second half may add: bytes of the process, and objects."""
 

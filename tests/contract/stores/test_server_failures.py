@@ -173,7 +173,7 @@ class TestPassing:
         self, own: OwnServer, harness: ServerHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Waiting ends before those lose patience who wait for us; others' rows are free."""
-        monkeypatch.setattr(server_dialects, "TRANSACTIONS_LIVE", 1.0)
+        monkeypatch.setattr(server_dialects, "TRANSACTIONS_LIVE", 3.0)
         store = await harness.open()
         await asyncio.gather(counted(store), counted(store, OTHER))
         lock = f"SELECT 1 FROM {harness.prefix}records WHERE appid = '{SLOT.appid}' FOR UPDATE"  # noqa: S608 (our own)
