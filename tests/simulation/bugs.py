@@ -16,7 +16,7 @@ from tests.simulation.weather import Plan, draw
 from zhongkong.core import claim, freshness, handing, reject, save
 from zhongkong.core.change import Change
 from zhongkong.core.issuing import overlap_of
-from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Lease, Record, Retry, Slot, hash_value
+from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Kind, Lease, Mode, Record, Retry, Slot, hash_value
 from zhongkong.keeper import knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -29,15 +29,19 @@ class Bug:
     name: str
     plant: Callable[[], Any]
     kinds: tuple[str, ...]
-    classic: bool | None = None
+    mode: Mode | None = None
     point: str = ""
     """Where replicas are stopped or crashed, instead of anywhere."""
+    tickets: tuple[Kind, ...] = ()
+    """Which are read of every account; without any there is nothing but tokens of official accounts."""
 
     def plan(self, seed: int) -> Plan:
         """Return the world of a seed in which the bug may show."""
-        plan = draw(seed, kinds=self.kinds, shape="small")
-        if self.classic is not None:
-            plan = replace(plan, classic=tuple(self.classic for _ in plan.classic))
+        plan = draw(seed, kinds=self.kinds, shape="small", is_plain=not self.tickets)
+        if self.mode is not None:
+            plan = replace(plan, modes=(self.mode,) * plan.accounts)
+        if self.tickets:
+            plan = replace(plan, tickets=(self.tickets,) * plan.accounts)
         if self.point:
             faults = tuple(replace(one, note=self.point, lasts=400.0) for one in plan.faults)
             plan = replace(plan, faults=faults)
@@ -246,21 +250,30 @@ def an_unwritable_store_is_waited_for() -> Any:
 
 
 BUGS = (
-    Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), classic=True),
-    Bug("no fence", no_fence, ("stop_at",), classic=True, point="after_mint"),
-    Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), classic=True),
-    Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), classic=True),
-    Bug("late answer counted as transient", silence_is_transient, ("lossy",), classic=True),
-    Bug("the client re-sends", the_client_re_sends, ("slow",), classic=True),
+    Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), mode=Mode.CLASSIC),
+    Bug("no fence", no_fence, ("stop_at",), mode=Mode.CLASSIC, point="after_mint"),
+    Bug(
+        "a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), mode=Mode.CLASSIC
+    ),
+    Bug(
+        "a second prompt attempt keeps trust",
+        second_attempt_keeps_trust,
+        ("lossy", "revoked", "storm"),
+        mode=Mode.CLASSIC,
+    ),
+    Bug("late answer counted as transient", silence_is_transient, ("lossy",), mode=Mode.CLASSIC),
+    Bug("the client re-sends", the_client_re_sends, ("slow",), mode=Mode.CLASSIC),
     Bug("expire before mint", expire_before_mint, ("slow",)),
-    Bug("original expires_in echoed", original_life_echoed, ("mode_changed",), classic=False),
+    Bug("original expires_in echoed", original_life_echoed, ("mode_changed",), mode=Mode.STABLE),
     Bug("reject without compare", reject_without_compare, ("storm", "stranger")),
     Bug("reject answered from stale memory", reject_from_memory, ("buggy_rejecter", "store_away_for_one")),
     Bug("probe ignored", probe_ignored, ("buggy_rejecter",)),
     Bug("callers ignore next_try_at", callers_ignore_next_try_at, ("quota", "not_listed", "away", "storm")),
     Bug("PATCH loses to an in-flight 40125", patch_loses_to_an_answer_in_flight, ("secret_reset", "slow")),
     Bug("cannot-unseal read as absent", unsealable_read_as_absent, ("wrong_seal",)),
-    Bug("cannot-unseal read as unchanged", unsealable_read_as_unchanged, ("wrong_seal", "lossy"), classic=True),
-    Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), classic=True),
-    Bug("an unwritable store is waited for", an_unwritable_store_is_waited_for, ("store_unwritable",), classic=False),
+    Bug("cannot-unseal read as unchanged", unsealable_read_as_unchanged, ("wrong_seal", "lossy"), mode=Mode.CLASSIC),
+    Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), mode=Mode.CLASSIC),
+    Bug(
+        "an unwritable store is waited for", an_unwritable_store_is_waited_for, ("store_unwritable",), mode=Mode.STABLE
+    ),
 )
