@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.families import is_ticket, line_of, mode_of, name_of
 from tests.simulation.ledger import LONG_AGO
 from tests.simulation.reckoning import DEADLINE, LANDING, LEASE, due_between, overlap, trusted_until
-from zhongkong.core.model import Credential, Mode, Record, Slot
+from zhongkong.core.model import Credential, Record, Slot
 
 if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
@@ -74,10 +74,8 @@ class Audits:
         return "doubtful" if now >= trusted_until(now + left, credential.life, began, open_since) else ""
 
     def _due_by(self, slot: Slot, credential: Credential) -> float:
-        """Return by when another one should have come: at its end where the platform repeats it until then."""
-        switches = self._universe.plan.switches
-        repeats = switches.repeated_ticket if is_ticket(slot) else switches.wecom_repeat
-        if repeats == "same" and credential.mode not in (Mode.CLASSIC, Mode.STABLE):
+        """Return by when another one should have come."""
+        if self._universe.is_repeated(slot):
             return credential.expires_at
         return due_between(credential.mode, credential.expires_at, credential.life)[1]
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REMEMBERED = 64
 NOT_STALE_AFTER = 75.0
 """What was read in full, what can be written again: all of it is found out within a minute."""
+FOUND_OUT = 30.0
+"""Within so long a replica knows that it must do without the store; what comes at its very end only, waits for that."""
 FAIR_FOR = 1000.0
 """More than the longest wait that a trouble leaves behind, and than the window of a stable token."""
 
@@ -222,6 +224,9 @@ class Promises:
         """Say whether for long nothing kept this replica from renewing; stable does not need the store for that."""
         account = self._universe.store.kept_account(slot.appid)
         if account is None or mode_of(slot, account) is not mode or replica.read_store_at <= replica.disturbed_at:
+            return False
+        found_out_at = self._oracle.troubles.store_since(replica) + FOUND_OUT
+        if self._universe.is_repeated(slot) and self._oracle.now() < found_out_at:
             return False
         disturbed = [self._oracle.stepped_at, *(self._disturbed_at(one) for one in line_of(slot))]
         if account.mode is Mode.CLASSIC:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.simulation.families import is_ticket
+from tests.simulation.families import is_ticket, is_wecom
 from tests.simulation.ledger import LONG_AGO, Flight, Life
 from tests.simulation.oracle import Oracle
 from tests.simulation.readers import force_for_a_while, read_for_ever, reject_good_ones, storm
@@ -221,6 +221,12 @@ class Universe:
         account = self.home_of(slot).account(slot.appid)
         return account.classic.made + account.stable.made + account.wecom.made
 
+    def is_repeated(self, slot: Slot) -> bool:
+        """Say whether the platform repeats the slot's value to its very end, so that it can only be asked for then."""
+        if is_ticket(slot):
+            return self.plan.switches.repeated_ticket == "same"
+        return is_wecom(slot.appid) and self.plan.switches.wecom_repeat == "same"
+
     def repeats_until(self, slot: Slot) -> float:
         """Return until when WeCom goes on handing out a token that it has ended, and cannot be told otherwise."""
         current = self.home_of(slot).account(slot.appid).wecom.current
@@ -262,16 +268,16 @@ class Universe:
 
     async def _set_up(self) -> None:
         for slot, mode, is_test in zip(self.slots, self.plan.modes, self.plan.tests, strict=True):
-            secret, is_wecom = self.secrets[slot.appid], mode is Mode.WECOM
+            secret, of_wecom = self.secrets[slot.appid], mode is Mode.WECOM
             for world in self.worlds.values():
                 world.add_account(
                     slot.appid,
                     secret,
-                    kind="wecom" if is_wecom else "official",
+                    kind="wecom" if of_wecom else "official",
                     profile="test" if is_test else "verified",
                     expires_in=self.plan.expires_in,
                 )
-            kind = AccountKind.WECOM if is_wecom else AccountKind.OFFICIAL
+            kind = AccountKind.WECOM if of_wecom else AccountKind.OFFICIAL
             told = {"is_test": is_test, "mode": mode, "base_url": HERE}
             await self.store.put_account(build_account(slot.appid, kind, Secret(secret), **told))
         self.replicas = [Replica(self, index) for index in range(self.plan.replicas)]
@@ -306,10 +312,9 @@ class Universe:
 
     def _answer(self, order: Order, ip: str) -> dict[str, Any]:
         account, now, world = order.account, self.now(), self.worlds[order.account.base_url]
-        is_wecom = account.kind is AccountKind.WECOM
         if self.is_on("quota"):
             errcode = self.noise.choice((45009, 45011))
-            return world.wecom_refusal(45009, now, ip) if is_wecom else world.refusal(errcode, now)
+            return world.wecom_refusal(45009, now, ip) if is_wecom(account.appid) else world.refusal(errcode, now)
         if order.parent is not None:
             return self.fetch_ticket(Slot(account.appid, order.kind), order.parent.reveal(), world, ip)
         return self.fetch_token(account.appid, account.secret.reveal(), order.mode, world, ip, force=order.force)
@@ -329,9 +334,9 @@ class Universe:
 
     def fetch_ticket(self, slot: Slot, access_token: str, world: World, ip: str) -> dict[str, Any]:
         """Ask a platform for a ticket, as whoever has a token can."""
-        is_wecom, now = slot.appid.startswith(CORPID), self.now()
-        path, asked = TICKET_CALLS[is_wecom, slot.kind]
-        if is_wecom:
+        of_wecom, now = is_wecom(slot.appid), self.now()
+        path, asked = TICKET_CALLS[of_wecom, slot.kind]
+        if of_wecom:
             body = world.wecom_call(path, access_token=access_token, params=asked, ip=ip, now=now)
         else:
             body = world.call(path, access_token=access_token, params=asked, now=now)
@@ -340,7 +345,7 @@ class Universe:
 
     def _remember_ticket(self, slot: Slot, world: World) -> None:
         """Take down what the platform knows only of the last one: when each was issued, and when it ends."""
-        _, asked = TICKET_CALLS[slot.appid.startswith(CORPID), slot.kind]
+        _, asked = TICKET_CALLS[is_wecom(slot.appid), slot.kind]
         ticket = world.account(slot.appid).tickets.get(asked.get("type", "jsapi"))
         known = self._tickets[slot]
         if ticket is None or ticket.value in known:
