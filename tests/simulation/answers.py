@@ -150,7 +150,7 @@ class Answers:
     def _is_store_at_fault(self, replica: Replica, slot: Slot, error: StoreError, since: float, seen: int) -> bool:
         if error.code == "store_behind":
             return self._universe.store.peek(slot).generation < seen
-        if error.code == "wrong_seal" and slot in replica.blind:
+        if error.code == "wrong_seal" and (slot in replica.blind or slot.appid in replica.blind_accounts):
             since -= FOUND_OUT  # that it can be unsealed again is found when all is read again
         return max(self._oracle.troubles.store_until(replica), self._oracle.store_lost_at) >= since
 

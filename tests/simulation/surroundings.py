@@ -196,6 +196,8 @@ class SimStore:
         if not replica.keeper.known.is_estranged(changes):
             replica.blind = {slot: at for slot, at in replica.blind.items() if slot not in _slots_of(changes)}
             replica.blind |= {slot: replica.read_at(slot) for slot in changes.unreadable_records}
+            replica.blind_accounts.difference_update(account.appid for account in changes.accounts)
+            replica.blind_accounts.update(changes.unreadable_accounts)
             replica.read_store_at, replica.store = read_at, self._universe.store
             replica.step_read = step
         return changes

@@ -55,6 +55,8 @@ class Replica:
         """The same of single slots, where it asked for them or changed them itself."""
         self.blind: dict[Slot, float] = {}
         """Slots that it cannot unseal, and up to when it knows them."""
+        self.blind_accounts: set[str] = set()
+        """Appids of accounts that it cannot unseal."""
         self.store: WatchedStore | None = None
         """The store that it takes for its own."""
         self.disturbed_at = -1e9
@@ -70,6 +72,7 @@ class Replica:
         universe = self._universe
         self.process = Process(f"replica {self.index}")
         self.learnt, self.blind, self.store, self.read_store_at = {}, {}, None, -1e9
+        self.blind_accounts = set()
         self.writing, self.readings, self.step_read = {}, {}, universe.store.step
         self.disturbed_at = universe.loop.time()
         self.platform = SimPlatform(universe, self)
