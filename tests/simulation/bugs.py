@@ -13,10 +13,23 @@ from typing import Any
 
 from tests.simulation import surroundings
 from tests.simulation.weather import Plan, draw
-from zhongkong.core import claim, freshness, handing, reject, save
+from zhongkong.core import claim, freshness, handing, lineage, reject, save
 from zhongkong.core.change import Change
 from zhongkong.core.issuing import overlap_of
-from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Kind, Lease, Mode, Record, Retry, Slot, hash_value
+from zhongkong.core.model import (
+    NEVER,
+    Ambiguous,
+    Attempt,
+    Instant,
+    Kind,
+    Lease,
+    Mode,
+    Outcome,
+    Record,
+    Retry,
+    Slot,
+    hash_value,
+)
 from zhongkong.keeper import knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat import answers
@@ -287,6 +300,16 @@ def lease_kept_while_the_parent_is_fetched() -> Any:
     return patched((refresh.Refresher, "_blame", blame))
 
 
+def a_child_believed_again() -> Any:
+    """Every refusal of a ticket condemns the token it was asked for with, be it the second one in a row."""
+
+    def proves_parent_dead(record: Record, outcome: Outcome) -> bool:
+        return original(replace(record, retry=Retry()), outcome)
+
+    original = lineage.proves_parent_dead
+    return patched((refresh, "proves_parent_dead", proves_parent_dead))
+
+
 def empty_answer_kept() -> Any:
     """An answer without a ticket in it is taken for one."""
     return patched((answers, "is_token", lambda value: isinstance(value, str)))
@@ -326,6 +349,7 @@ BUGS = (
     Bug("asked for again with a refused parent", asked_again_with_a_refused_parent, ("storm",), tickets=JSAPI),
     Bug("a parent blamed without compare", parent_blamed_without_compare, ("storm", "slow"), tickets=JSAPI),
     Bug("a lease kept while the parent is fetched", lease_kept_while_the_parent_is_fetched, ("storm",), tickets=JSAPI),
+    Bug("a child believed again and again", a_child_believed_again, ("refusing", "patched"), tickets=JSAPI),
     Bug("an empty ticket kept", empty_answer_kept, ("garbled",), tickets=JSAPI),
     Bug("a child's reject rejects its parent", childs_reject_rejects_its_parent, ("buggy_rejecter",), tickets=JSAPI),
 )

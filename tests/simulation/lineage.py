@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.families import NO_SUCH_TOKEN, name_of, parent_of, route_of
-from tests.simulation.ledger import Flight
+from tests.simulation.ledger import Aside, Flight
 from tests.simulation.surroundings import LEASED
 from zhongkong.core.command import Command
 from zhongkong.core.model import Slot, hash_value
@@ -60,14 +60,30 @@ class Lineage:
         if parent is None:
             return
         asked = self._asked_with[flight.slot]
-        digest = hash_value(parent.reveal())
+        digest = _parent(flight)
         for one in asked:
-            with_same = one.order.parent is not None and hash_value(one.order.parent.reveal()) == digest
-            if with_same and self._is_refused(one) and self._could_know(flight, one, digest):
+            if _parent(one) == digest and self._is_refused(one) and self._could_know(flight, one, digest):
                 self._oracle.fail(
                     "3", f"{name_of(flight.slot)} was asked for again with the token that it was refused with"
                 )
         self._asked_with[flight.slot] = [*asked, flight][-REMEMBERED:]
+
+    def judge_blame(self, command: EndProbe) -> None:
+        """A living token was condemned on a child's word: believed if the platform said it, and not twice."""
+        slots, digest = self._universe.families[command.slot.appid], command.sha256
+        flights = [one for slot in slots for one in self._asked_with[slot] if _parent(one) == digest]
+        said = [one for one in flights if self._is_refused(one)]
+        self._oracle.slots[command.slot].asides.append(Aside(self._oracle.now(), "a child was refused"))
+        if not said:
+            self._oracle.fail("1", f"{name_of(command.slot)} lives, and was condemned for a child that nobody refused")
+        for one in said:
+            attempt = one.attempt
+            if attempt is None or attempt.clock != command.began_at:
+                continue
+            if attempt.trouble is not None and attempt.trouble in NO_SUCH_TOKEN[route_of(one.slot)]:
+                self._oracle.fail(
+                    "1", f"{name_of(command.slot)} lives, and {name_of(one.slot)} had been refused with another one too"
+                )
 
     def _is_refused(self, flight: Flight) -> bool:
         outcome = flight.outcome
@@ -85,3 +101,9 @@ class Lineage:
             return flight.needed_at >= answered
         gone_at = self._oracle.slots[parent].gone_at.get(digest, float("inf"))
         return gone_at + self._oracle.lag(replica) + UNDER_WAY < flight.needed_at
+
+
+def _parent(flight: Flight) -> str:
+    """Return the sha-256 of what it was asked with."""
+    parent = flight.order.parent
+    return hash_value(parent.reveal()) if parent is not None else ""

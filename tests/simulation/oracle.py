@@ -307,7 +307,10 @@ class Oracle:
         if old is not None and after.credential is None and not after.removed:
             self.fail("4", f"the credential of {slot.appid} was blanked")
         is_condemned = after.condemned in ("rejected", "probed") and not before.condemned
-        if is_condemned and old is not None and self.universe.is_alive(slot, old.value):
+        is_wrong = is_condemned and old is not None and self.universe.is_alive(slot, old.value)
+        if is_wrong and _is_report(command) and not command.caller:
+            self._lineage.judge_blame(command)
+        elif is_wrong:
             self.fail("1", f"a live credential of {slot.appid} was condemned")
         new = after.credential
         if new is not None and not new.value:

@@ -119,6 +119,7 @@ class Spending:
             now,
             self._universe.store.clock,
         )
+        attempt.trouble = before.retry.trouble.errcode if before.retry.trouble else None
         if cause == "key":
             watched.asides.append(Aside(now, "forced"))
         self._judge_need(attempt, before)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.simulation.families import is_ticket, is_wecom
+from tests.simulation.families import NO_SUCH_TOKEN, is_ticket, is_wecom
 from tests.simulation.ledger import LONG_AGO, Flight, Life
 from tests.simulation.oracle import Oracle
 from tests.simulation.readers import force_for_a_while, read_for_ever, reject_good_ones, storm
@@ -318,6 +318,10 @@ class Universe:
         if self.is_on("quota"):
             errcode = self.noise.choice((45009, 45011))
             return world.wecom_refusal(45009, now, ip) if is_wecom(account.appid) else world.refusal(errcode, now)
+        if order.parent is not None and self.is_on("refusing"):
+            refused = NO_SUCH_TOKEN["wecom" if is_wecom(account.appid) else "ticket"]
+            errcode = self.noise.choice(sorted(refused))
+            return world.wecom_refusal(errcode, now, ip) if is_wecom(account.appid) else world.refusal(errcode, now)
         if order.parent is not None:
             return self.fetch_ticket(Slot(account.appid, order.kind), order.parent.reveal(), world, ip)
         return self.fetch_token(account.appid, account.secret.reveal(), order.mode, world, ip, force=order.force)

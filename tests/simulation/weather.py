@@ -56,6 +56,8 @@ ACCOUNT_FAULTS = (
 )
 REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "asleep", "store_away_for_one", "wrong_seal")
 STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_step", "store_lost")
+TICKET_FAULTS = ("refusing",)
+"""The platform's calls for tickets refuse every token, the living too."""
 STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_away_for_one", "wrong_seal")
 READER_FAULTS = ("buggy_rejecter", "storm", "forcer", "hasty")
 AIMED_FAULTS = ("stranger", "foreign_reject", "buggy_rejecter", "storm", "forcer")
@@ -145,11 +147,17 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "", is_plain: b
         return plan
     if plan.gentle:
         return replace(plan, faults=tuple(_short_outages(random, plan)))
-    wanted = kinds or random_kinds(random)
+    wanted = tuple(kind for kind in kinds if kind not in TICKET_FAULTS) or random_kinds(random)
     count = min(int(rate * days) + 1, 400)
     aims = Random(f"aims {seed}")
-    faults = sorted((_draw_fault(random, plan, wanted, aims) for _ in range(count)), key=lambda fault: fault.at)
-    return replace(plan, faults=tuple(faults))
+    faults = [_draw_fault(random, plan, wanted, aims) for _ in range(count)]
+    if any(plan.tickets) and (aims.random() < 0.2 if not kinds else "refusing" in kinds):
+        faults += [_refuse(plan, aims) for _ in range(aims.randint(1, 3))]
+    return replace(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))
+
+
+def _refuse(plan: Plan, random: Random) -> Fault:
+    return Fault("refusing", random.uniform(0.0, plan.days * DAY), random.choice((60.0, 600.0, 3600.0)))
 
 
 def _draw_switches(random: Random) -> Switches:
