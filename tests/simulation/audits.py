@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.simulation.zeal import Zeal
 
 EVERY = 61.0
+CALLS_A_TICKET = 4
+"""What one may cost that is repeated to its end, in a world where nothing goes wrong."""
 
 
 class Audits:
@@ -118,8 +120,11 @@ class Audits:
         )
 
     def judge_calm(self) -> None:
-        """In a world where nothing goes wrong every token that was issued is a generation."""
+        """In a world where nothing goes wrong all that was issued are generations, and tickets cost few calls."""
         for slot in self._universe.all_slots:
             made, record = self._universe.made(slot), self._universe.store.peek(slot)
             if made != record.generation:
                 self._oracle.fail("2", f"{made} were issued for {record.generation} generations of {name_of(slot)}")
+            asked = self._spending.asked(slot)
+            if is_ticket(slot) and asked > CALLS_A_TICKET * made:
+                self._oracle.fail("3", f"{asked} calls brought {made} different {slot.kind} of {slot.appid}")

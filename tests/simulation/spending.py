@@ -74,6 +74,10 @@ class Spending:
         """Return what today has cost so far."""
         return self._spent[slot].days[shanghai_day(self._universe.store.clock)]
 
+    def asked(self, slot: Slot) -> int:
+        """Return what it has cost altogether."""
+        return sum(day.total for day in self._spent[slot].days.values())
+
     def forbids(self, slot: Slot, mode: Mode, *, is_test: bool, asked_for: bool, forced: bool) -> bool:
         """Say whether the day allows no such request any more, `asked_for` by a reject or a key."""
         clock, day = self._universe.store.clock, self.today(slot)
