@@ -6,16 +6,18 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.simulation.families import is_wecom, line_of, modes_of, route_of
 from tests.simulation.ledger import LONG_AGO, Flight, Watched
 from tests.simulation.reckoning import (
     DEADLINE,
     ESCALATIONS_APART,
     PROBES_APART,
+    REPEATED_APART,
     overlap,
     state_after,
     verdict_holds,
 )
-from zhongkong.core.model import Ambiguous, Mode, NotSent, Outcome, Slot
+from zhongkong.core.model import Ambiguous, Kind, Mode, NotSent, Outcome, Slot
 from zhongkong.errors import AccountUnknown, CredentialUnavailable, StoreError, ZhongkongError
 from zhongkong.keeper.keeper import Rejected, RejectOutcome
 from zhongkong.wechat.answers import Granted, Refused
@@ -79,7 +81,8 @@ class Answers:
         old = self._universe.life_of(slot, complaint.value)
         new = self._universe.life_of(slot, handed.value)
         is_one_line = old is not None and new is not None and (old.mode, old.issued_at) == (new.mode, new.issued_at)
-        if is_one_line and old is not None and new is not None and new.born_at < old.born_at:
+        is_replaced = old is not None and old.mode in ("classic", "stable")  # of other modes several live side by side
+        if is_one_line and is_replaced and old is not None and new is not None and new.born_at < old.born_at:
             fail("1", f"a reject for {slot.appid} was answered with a value older than the rejected one")
         if is_same and not complaint.was_alive:
             died_at = old.dies_at if old is not None else LONG_AGO
@@ -137,7 +140,8 @@ class Answers:
         elif isinstance(error, StoreError):
             is_true = self._is_store_at_fault(replica, slot, error, since, seen)
         elif isinstance(error, CredentialUnavailable):
-            is_true = self._is_true(replica, slot, error, since)
+            named = Slot(error.appid, Kind(error.kind))
+            is_true = named in line_of(slot) and self._is_true(replica, named, error, since)
         else:
             is_true = False
         if not is_true:
@@ -146,7 +150,7 @@ class Answers:
     def _is_store_at_fault(self, replica: Replica, slot: Slot, error: StoreError, since: float, seen: int) -> bool:
         if error.code == "store_behind":
             return self._universe.store.peek(slot).generation < seen
-        if error.code == "wrong_seal" and slot in replica.blind:
+        if error.code == "wrong_seal" and (slot in replica.blind or slot.appid in replica.blind_accounts):
             since -= FOUND_OUT  # that it can be unsealed again is found when all is read again
         return max(self._oracle.troubles.store_until(replica), self._oracle.store_lost_at) >= since
 
@@ -156,7 +160,11 @@ class Answers:
         match cause:
             case "blocked" | "quota" | "refused":
                 was = (cause, error.values.get("errcode"))
-                is_true = any(was == _trouble_of(one) for one in told)
+                is_true = any(was == _trouble_of(one, slot) for one in told)
+            case "token_repeated":
+                is_true = (
+                    is_wecom(slot.appid) and self._universe.repeats_until(slot) + REPEATED_APART + DEADLINE >= since
+                )
             case "unanswered":
                 is_true = self._is_silent(watched, since) or any(isinstance(one, Ambiguous) for one in told)
             case "unreachable":
@@ -164,7 +172,8 @@ class Answers:
             case "refreshing":
                 is_asking = replica.writing.get(slot, 0) > 0 or self._is_put_off(slot, since)
                 is_asking |= replica.store is not self._universe.store  # an empty one answers, until the next poll
-                is_true = is_asking or self._is_busy(watched, since) or self._waits_for_store(replica, since)
+                is_busy = any(self._is_busy(self._oracle.slots[one], since) for one in line_of(slot))
+                is_true = is_asking or is_busy or self._waits_for_store(replica, since)
             case "too_early":
                 is_true = any(isinstance(one, Granted) for one in told)
             case "too_soon":
@@ -223,7 +232,7 @@ class Answers:
         account = self._universe.store.kept_account(slot.appid)
         return account is not None and any(
             self._spending.forbids(slot, mode, is_test=account.is_test, asked_for=True, forced=mode is Mode.STABLE)
-            for mode in {account.mode, account.on_contest}
+            for mode in modes_of(slot, account)
         )
 
 
@@ -232,5 +241,5 @@ def _is_kept(flight: Flight, since: float) -> bool:
     return flight.attempt is not None and flight.attempt.closed_at is not None and flight.attempt.closed_at < since
 
 
-def _trouble_of(outcome: Outcome) -> tuple[str, int] | None:
-    return (state_after(outcome.errcode), outcome.errcode) if isinstance(outcome, Refused) else None
+def _trouble_of(outcome: Outcome, slot: Slot) -> tuple[str, int] | None:
+    return (state_after(outcome.errcode, route_of(slot)), outcome.errcode) if isinstance(outcome, Refused) else None

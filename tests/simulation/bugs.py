@@ -13,13 +13,31 @@ from typing import Any
 
 from tests.simulation import surroundings
 from tests.simulation.weather import Plan, draw
-from zhongkong.core import claim, freshness, handing, reject, save
+from zhongkong.core import claim, freshness, handing, lineage, reject, save
 from zhongkong.core.change import Change
 from zhongkong.core.issuing import overlap_of
-from zhongkong.core.model import NEVER, Ambiguous, Attempt, Instant, Lease, Record, Retry, Slot, hash_value
+from zhongkong.core.model import (
+    NEVER,
+    Ambiguous,
+    Attempt,
+    Instant,
+    Kind,
+    Lease,
+    Mode,
+    Outcome,
+    Record,
+    Retry,
+    Slot,
+    hash_value,
+)
 from zhongkong.keeper import knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
+from zhongkong.wechat import answers
 from zhongkong.wechat.errcodes import ProbeVerdict
+
+CLASSIC, STABLE = Mode.CLASSIC, Mode.STABLE
+JSAPI = (Kind.JSAPI_TICKET,)
+"""Every account can have this one."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +47,19 @@ class Bug:
     name: str
     plant: Callable[[], Any]
     kinds: tuple[str, ...]
-    classic: bool | None = None
+    mode: Mode | None = None
     point: str = ""
     """Where replicas are stopped or crashed, instead of anywhere."""
+    tickets: tuple[Kind, ...] = ()
+    """Which are read of every account; without any there is nothing but tokens of official accounts."""
 
     def plan(self, seed: int) -> Plan:
         """Return the world of a seed in which the bug may show."""
-        plan = draw(seed, kinds=self.kinds, shape="small")
-        if self.classic is not None:
-            plan = replace(plan, classic=tuple(self.classic for _ in plan.classic))
+        plan = draw(seed, kinds=self.kinds, shape="small", is_plain=not self.tickets)
+        if self.mode is not None:
+            plan = replace(plan, modes=(self.mode,) * plan.accounts)
+        if self.tickets:
+            plan = replace(plan, tickets=(self.tickets,) * plan.accounts)
         if self.point:
             faults = tuple(replace(one, note=self.point, lasts=400.0) for one in plan.faults)
             plan = replace(plan, faults=faults)
@@ -245,22 +267,89 @@ def an_unwritable_store_is_waited_for() -> Any:
     return patched((knowledge.Knowledge, "is_unwritable", property(lambda _self: False)))
 
 
+def asked_again_with_a_refused_parent() -> Any:
+    """A ticket whose token was refused is asked for again with the same one: nobody is told that it is dead."""
+
+    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any) -> None:
+        await self._give_back(slot, lease.attempt.fence)
+
+    return patched((refresh.Refresher, "_blame", blame))
+
+
+def parent_blamed_without_compare() -> Any:
+    """Whichever token is the current one is condemned for the one that the ticket was refused with."""
+
+    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any) -> None:
+        record = await self._store.load(Slot(slot.appid))
+        current = record.credential.value if record.credential else parent.value
+        await original(self, slot, lease, replace(parent, value=current))
+
+    original = refresh.Refresher._blame
+    return patched((refresh.Refresher, "_blame", blame))
+
+
+def lease_kept_while_the_parent_is_fetched() -> Any:
+    """The ticket's lease is kept while another token is fetched for it."""
+
+    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any) -> None:
+        dead = reject.EndProbe(
+            Slot(slot.appid), hash_value(parent.value), lease.attempt.left, ProbeVerdict.DEAD, "rejected"
+        )
+        await self._tell_or_pretend(dead)
+
+    return patched((refresh.Refresher, "_blame", blame))
+
+
+def a_child_believed_again() -> Any:
+    """Every refusal of a ticket condemns the token it was asked for with, be it the second one in a row."""
+
+    def proves_parent_dead(record: Record, outcome: Outcome) -> bool:
+        return original(replace(record, retry=Retry()), outcome)
+
+    original = lineage.proves_parent_dead
+    return patched((refresh, "proves_parent_dead", proves_parent_dead))
+
+
+def empty_answer_kept() -> Any:
+    """An answer without a ticket in it is taken for one."""
+    return patched((answers, "is_token", lambda value: isinstance(value, str)))
+
+
+def childs_reject_rejects_its_parent() -> Any:
+    """Who says that a ticket is refused is taken to say so of the token too."""
+
+    async def reject_both(self: Keeper, slot: Slot, caller: str, **rest: Any) -> Rejected:
+        parent = self.known.record(Slot(slot.appid))
+        if slot.kind is not Kind.ACCESS_TOKEN and parent is not None:
+            await original(self, parent.slot, caller, generation=parent.generation)
+        return await original(self, slot, caller, **rest)
+
+    original = Keeper.reject
+    return patched((Keeper, "reject", reject_both))
+
+
 BUGS = (
-    Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), classic=True),
-    Bug("no fence", no_fence, ("stop_at",), classic=True, point="after_mint"),
-    Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), classic=True),
-    Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), classic=True),
-    Bug("late answer counted as transient", silence_is_transient, ("lossy",), classic=True),
-    Bug("the client re-sends", the_client_re_sends, ("slow",), classic=True),
+    Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), mode=CLASSIC),
+    Bug("no fence", no_fence, ("stop_at",), mode=CLASSIC, point="after_mint"),
+    Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), mode=CLASSIC),
+    Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), mode=CLASSIC),
+    Bug("late answer counted as transient", silence_is_transient, ("lossy",), mode=CLASSIC),
+    Bug("the client re-sends", the_client_re_sends, ("slow",), mode=CLASSIC),
     Bug("expire before mint", expire_before_mint, ("slow",)),
-    Bug("original expires_in echoed", original_life_echoed, ("mode_changed",), classic=False),
+    Bug("original expires_in echoed", original_life_echoed, ("mode_changed",), mode=STABLE),
     Bug("reject without compare", reject_without_compare, ("storm", "stranger")),
     Bug("reject answered from stale memory", reject_from_memory, ("buggy_rejecter", "store_away_for_one")),
     Bug("probe ignored", probe_ignored, ("buggy_rejecter",)),
     Bug("callers ignore next_try_at", callers_ignore_next_try_at, ("quota", "not_listed", "away", "storm")),
     Bug("PATCH loses to an in-flight 40125", patch_loses_to_an_answer_in_flight, ("secret_reset", "slow")),
     Bug("cannot-unseal read as absent", unsealable_read_as_absent, ("wrong_seal",)),
-    Bug("cannot-unseal read as unchanged", unsealable_read_as_unchanged, ("wrong_seal", "lossy"), classic=True),
-    Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), classic=True),
-    Bug("an unwritable store is waited for", an_unwritable_store_is_waited_for, ("store_unwritable",), classic=False),
+    Bug("cannot-unseal read as unchanged", unsealable_read_as_unchanged, ("wrong_seal", "lossy"), mode=CLASSIC),
+    Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), mode=CLASSIC),
+    Bug("an unwritable store is waited for", an_unwritable_store_is_waited_for, ("store_unwritable",), mode=STABLE),
+    Bug("asked for again with a refused parent", asked_again_with_a_refused_parent, ("storm",), tickets=JSAPI),
+    Bug("a parent blamed without compare", parent_blamed_without_compare, ("storm", "slow"), tickets=JSAPI),
+    Bug("a lease kept while the parent is fetched", lease_kept_while_the_parent_is_fetched, ("storm",), tickets=JSAPI),
+    Bug("a child believed again and again", a_child_believed_again, ("refusing", "patched"), tickets=JSAPI),
+    Bug("an empty ticket kept", empty_answer_kept, ("garbled",), tickets=JSAPI),
+    Bug("a child's reject rejects its parent", childs_reject_rejects_its_parent, ("buggy_rejecter",), tickets=JSAPI),
 )

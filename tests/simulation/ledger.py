@@ -9,7 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.simulation.weather import PLATFORM_FAULTS, REPLICA_FAULTS, STORE_WEATHER, Fault
+from tests.simulation.families import is_ticket
+from tests.simulation.weather import PLATFORM_FAULTS, REPLICA_FAULTS, STORE_WEATHER, TICKET_FAULTS, Fault
 from zhongkong.core.model import Mode, NotSent, Outcome, Slot
 from zhongkong.wechat.answers import Refused
 
@@ -51,6 +52,8 @@ class Attempt:
     at: float
     clock: float
     """The store's time then."""
+    trouble: int | None = None
+    """The errcode of the failure before, if that was the last that was heard."""
     flight: Flight | None = None
     closed_at: float | None = None
 
@@ -166,6 +169,8 @@ class Troubles:
             self._add("store", fault.who if fault.kind in REPLICA_FAULTS else None, now, until)
         elif fault.kind in PLATFORM_FAULTS:
             self._add("platform", None, now, until)
+        elif fault.kind in TICKET_FAULTS:
+            self._add("platform", "tickets", now, until)
         elif fault.kind == "not_listed":
             self._add("platform", slot, now, until)
 
@@ -190,4 +195,5 @@ class Troubles:
 
     def platform_until(self, slot: Slot) -> float:
         """Return until when the platform is or was bad to this slot."""
-        return max(self._until.get(("platform", whom), LONG_AGO) for whom in (None, slot))
+        of_kind = "tickets" if is_ticket(slot) else None
+        return max(self._until.get(("platform", whom), LONG_AGO) for whom in (None, slot, of_kind))

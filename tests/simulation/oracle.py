@@ -1,17 +1,19 @@
 """The oracle: it knows the world's truth, and checks the invariants of docs/correctness.md after every step.
 
-It is told what happens and passes it on to its judges: `promises` (1, 4, 7), `spending` (2, 3), `answers` (1), `audits`
-(8). They remember in a `ledger` and reckon by an arithmetic of their own.
+It is told what happens and passes it on to its judges: `promises` (1, 4, 7), `spending` (2, 3), `lineage` (2, 3),
+`answers` (1), `audits` (8). They remember in a `ledger` and reckon by an arithmetic of their own.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tests.simulation.answers import Answers, Complaint, Demand
 from tests.simulation.audits import Audits
+from tests.simulation.families import NO_SUCH_TOKEN, is_ticket, mode_of, name_of, route_of
 from tests.simulation.ledger import LONG_AGO, Aside, Flight, Troubles, Watched
+from tests.simulation.lineage import Lineage
 from tests.simulation.promises import Promises
 from tests.simulation.spending import Spending
 from tests.simulation.weather import Fault
@@ -58,6 +60,7 @@ class Oracle:
         self.reads = 0
         self._promises = Promises(self)
         self._spending = Spending(self)
+        self._lineage = Lineage(self)
         self._answers = Answers(self, self._spending)
         self.zeal = Zeal(self)
         self._audits = Audits(self, self._spending, self.zeal)
@@ -130,28 +133,30 @@ class Oracle:
                 watched.lost_at = now
                 watched.asides.append(Aside(now, "the store was lost"))
 
-    def account_put(self, slot: Slot, old: Account | None, new: Account) -> None:
+    def account_put(self, old: Account | None, new: Account) -> None:
         """An account was added or changed."""
-        watched, now = self.slots[slot], self.now()
-        if watched.absent:
-            watched.absent, watched.absent_at = False, now
-        if old is None or new.revision != old.revision:
-            watched.changed_at = now
-            watched.asides.append(Aside(now, "the account was changed"))
-        self.note(f"account put: {slot.appid} {new.mode} r{new.revision}")
+        now = self.now()
+        for watched in map(self.slots.__getitem__, self.universe.families[new.appid]):
+            if watched.absent:
+                watched.absent, watched.absent_at = False, now
+            if old is None or new.revision != old.revision:
+                watched.changed_at = now
+                watched.asides.append(Aside(now, "the account was changed"))
+        self.note(f"account put: {new.appid} {new.mode} r{new.revision}")
 
-    def account_removed(self, slot: Slot) -> None:
+    def account_removed(self, appid: str) -> None:
         """An account is gone."""
-        watched, now = self.slots[slot], self.now()
-        watched.absent, watched.absent_at, watched.changed_at = True, now, now
-        watched.asides.append(Aside(now, "the account was removed"))
-        self.note(f"account removed: {slot.appid}")
+        now = self.now()
+        for watched in map(self.slots.__getitem__, self.universe.families[appid]):
+            watched.absent, watched.absent_at, watched.changed_at = True, now, now
+            watched.asides.append(Aside(now, "the account was removed"))
+        self.note(f"account removed: {appid}")
 
     def is_spent(self, slot: Slot) -> bool:
         """Say whether the day forbids what would renew the slot."""
         account = self.universe.store.kept_account(slot.appid)
         return account is None or self._spending.forbids(
-            slot, account.mode, is_test=account.is_test, asked_for=True, forced=False
+            slot, mode_of(slot, account), is_test=account.is_test, asked_for=True, forced=False
         )
 
     # --- what a replica can know
@@ -182,15 +187,18 @@ class Oracle:
         self.mints += 1
         self.zeal.did(replica, "ask")
         forced = " forced" if order.force else ""
-        self.note(f"replica {replica.index} asks for {order.account.appid[-4:]} ({order.mode}{forced})")
-        return self._spending.departs(replica, order, fence)
+        slot = Slot(order.account.appid, order.kind)
+        self.note(f"replica {replica.index} asks for {name_of(slot)} ({order.mode}{forced})")
+        flight = self._spending.departs(replica, slot, order, fence)
+        self._lineage.departs(flight)
+        return flight
 
     def landed(self, flight: Flight, body: dict[str, Any]) -> None:
         """A request of ours was answered by the platform: did it end what was promised?"""
         now, watched, errcode = self.now(), self.slots[flight.slot], body.get("errcode")
         flight.landed_at = now
-        self.note(f"lands from replica {flight.replica.index}: {errcode or 'a token'} for {flight.slot.appid[-4:]}")
-        if errcode is not None:
+        self.note(f"lands from replica {flight.replica.index}: {errcode or 'granted'} for {name_of(flight.slot)}")
+        if errcode and errcode not in NO_SUCH_TOKEN[route_of(flight.slot)]:
             watched.refused_at = now
         self._promises.ended_by(flight.slot, flight)
         self._promises.judge_promises(flight.slot)
@@ -216,7 +224,9 @@ class Oracle:
         self.zeal.did(replica, "probe")
         self.slots[slot].probing += 1
         self.slots[slot].probed_at = self.now()
-        self.note(f"replica {replica.index} probes {slot.appid[-4:]}")
+        self.note(f"replica {replica.index} probes {name_of(slot)}")
+        if is_ticket(slot):
+            self.fail("3", f"a ticket of {slot.appid} was probed")
 
     def probe_ends(self, replica: Replica, slot: Slot, verdict: ProbeVerdict | None) -> None:
         """A probe was answered or not; without a verdict its sender went away."""
@@ -225,18 +235,20 @@ class Oracle:
         watched.probed_at = self.now()
         if verdict is ProbeVerdict.UNKNOWN:
             watched.unknown_at = self.now()
-        self.note(f"  replica {replica.index} is told of {slot.appid[-4:]}: {verdict}")
+        self.note(f"  replica {replica.index} is told of {name_of(slot)}: {verdict}")
 
     # --- the store
 
     def applied(self, replica: Replica | None, command: Command[Any], before: Record, applied: Applied[Any]) -> None:
         """A command took effect."""
         after, answer, watched = applied.record, applied.answer, self.slots[before.slot]
-        if after is before:
+        self._lineage.judge_caller(command)
+        if after.version == before.version:
             return
         now = self.now()
         watched.written_at = now
-        self.note(f"  store: {type(command).__name__} -> {type(answer).__name__} {_state(after)}")
+        told = f"{type(command).__name__} -> {type(answer).__name__}"
+        self.note(f"  store: {name_of(before.slot)} {told} {_state(after)}")
         self._judge_change(command, before, after)
         if isinstance(answer, ProbeNow):
             self.zeal.probe_begins(before.slot, watched)
@@ -275,11 +287,12 @@ class Oracle:
         for gone in list(watched.gone_at)[:-64]:
             del watched.gone_at[gone]
         if after.condemned and not before.condemned:
-            watched.condemned_by = getattr(command, "caller", "")
+            watched.condemned_by = (command.caller or "a child") if _is_report(command) else ""
         if after.suspected and not before.suspected and old is not None:
             watched.suspected_at = now
-            watched.asides.append(Aside(now, "two callers insisted"))
-            self._answers.escalated(after.slot, old.value, self.universe.store.clock, before.escalated_at)
+            if not is_ticket(after.slot):
+                watched.asides.append(Aside(now, "two callers insisted"))
+                self._answers.escalated(after.slot, old.value, self.universe.store.clock, before.escalated_at)
         if after.suspected:
             watched.unsuspected_at = float("inf")
         elif before.suspected:
@@ -294,8 +307,16 @@ class Oracle:
         if old is not None and after.credential is None and not after.removed:
             self.fail("4", f"the credential of {slot.appid} was blanked")
         is_condemned = after.condemned in ("rejected", "probed") and not before.condemned
-        if is_condemned and old is not None and self.universe.is_alive(slot, old.value):
+        is_wrong = is_condemned and old is not None and self.universe.is_alive(slot, old.value)
+        if is_wrong and _is_report(command) and not command.caller:
+            self._lineage.judge_blame(command)
+        elif is_wrong:
             self.fail("1", f"a live credential of {slot.appid} was condemned")
+        new = after.credential
+        if new is not None and not new.value:
+            self.fail("1", f"an empty {slot.kind} of {slot.appid} was saved")
+        if is_ticket(slot) and after.condemned not in ("", before.condemned, "moved"):
+            self.fail("2", f"a {slot.kind} of {slot.appid} was condemned: nothing ends one before its time")
         if isinstance(command, Save) and command.account.revision < before.revision and after.retry != before.retry:
             self.fail("2", f"an answer to the former secret of {slot.appid} made its successor wait")
 
@@ -304,11 +325,16 @@ class Oracle:
     def handed(self, replica: Replica, slot: Slot, handed: Handed, seen: int) -> None:
         """A credential was handed out. Invariants 1 and 7."""
         self.reads += 1
+        replica.was_read(slot)
         self._promises.handed(replica, slot, handed, seen)
+
+    def obtains(self, replica: Replica, slot: Slot) -> None:
+        """A credential is asked of a keeper, be it by the keeper itself for a child's sake."""
+        self._lineage.obtains(replica, slot)
 
     def read_failed(self, replica: Replica, slot: Slot, error: ZhongkongError, began: float, seen: int) -> None:
         """A read ended in an error. Invariant 4: what lives is not withheld. And the error is true."""
-        self.note(f"read of {slot.appid[-4:]} at replica {replica.index} failed: {error}")
+        self.note(f"read of {name_of(slot)} at replica {replica.index} failed: {error}")
         if self.universe.plan.calm or self.universe.plan.gentle:
             self.fail("4", f"a read of {slot.appid} failed: {error}")
         self._promises.withheld(replica, slot, error, began, seen)
@@ -317,13 +343,13 @@ class Oracle:
     def rejected(self, replica: Replica, slot: Slot, complaint: Complaint, result: Rejected) -> None:
         """A reject was answered. Invariant 1."""
         was = "alive" if complaint.was_alive else "dead"
-        self.note(f"reject of {slot.appid[-4:]} at replica {replica.index}: {result.outcome}, was {was}")
+        self.note(f"reject of {name_of(slot)} at replica {replica.index}: {result.outcome}, was {was}")
         self._answers.rejected(replica, slot, complaint, result)
         self._promises.handed(replica, slot, result.handed, 0)
 
     def reject_failed(self, replica: Replica, slot: Slot, complaint: Complaint, error: ZhongkongError) -> None:
         """A reject ended in an error: its cause must be true."""
-        self.note(f"reject of {slot.appid[-4:]} at replica {replica.index} failed: {error}")
+        self.note(f"reject of {name_of(slot)} at replica {replica.index} failed: {error}")
         self._answers.failed(replica, slot, error, complaint.began)
 
     def news(self, replica: Replica, slot: Slot, before: Handed, after: Handed, began: float, patience: float) -> None:
@@ -347,13 +373,13 @@ class Oracle:
 
     def forced(self, replica: Replica, slot: Slot, demand: Demand, result: Rejected) -> None:
         """A force was answered. Invariant 1."""
-        self.note(f"force of {slot.appid[-4:]} at replica {replica.index}: {result.outcome}")
+        self.note(f"force of {name_of(slot)} at replica {replica.index}: {result.outcome}")
         self._answers.forced(replica, slot, demand, result)
         self._promises.handed(replica, slot, result.handed, 0)
 
     def force_failed(self, replica: Replica, slot: Slot, demand: Demand, error: ZhongkongError) -> None:
         """A force ended in an error: its cause must be true."""
-        self.note(f"force of {slot.appid[-4:]} at replica {replica.index} failed: {error}")
+        self.note(f"force of {name_of(slot)} at replica {replica.index} failed: {error}")
         self._answers.failed(replica, slot, error, demand.began)
 
     def waits_too_long(self, replica: Replica, waited: float) -> None:
@@ -364,6 +390,11 @@ class Oracle:
     async def audit_for_ever(self) -> None:
         """Look at every slot now and then. Invariant 8."""
         await self._audits.audit_for_ever()
+
+
+def _is_report(command: Command[Any]) -> TypeGuard[EndProbe]:
+    """Say whether somebody saw the credential refused: a caller, or whoever asked for a child with it."""
+    return isinstance(command, EndProbe) and command.reason == "rejected"
 
 
 def _name(outcome: Outcome) -> str:

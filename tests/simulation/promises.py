@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.simulation.families import is_ticket, line_of, mode_of, name_of
 from tests.simulation.ledger import LONG_AGO, Flight, Life, Promise, Watched
 from tests.simulation.reckoning import DEADLINE, LANDING, LEASE, due_between, overlap, trusted_until
 from zhongkong.core.handing import Handed
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 REMEMBERED = 64
 NOT_STALE_AFTER = 75.0
 """What was read in full, what can be written again: all of it is found out within a minute."""
+FOUND_OUT = 30.0
+"""Within so long a replica knows that it must do without the store; what comes at its very end only, waits for that."""
 FAIR_FOR = 1000.0
 """More than the longest wait that a trouble leaves behind, and than the window of a stable token."""
 
@@ -85,7 +88,7 @@ class Promises:
             return  # (e)
         why = "of age" if is_of_age or life is None else life.end if flight is None else f"by {flight.replica.ip}"
         self._oracle.fail(
-            "1", f"a token of {slot.appid}, dead for {now - died_at:.1f} s ({why}), was handed out by {replica.index}"
+            "1", f"{name_of(slot)}, dead for {now - died_at:.1f} s ({why}), was handed out by {replica.index}"
         )
 
     def _judge_promise(self, replica: Replica, slot: Slot, handed: Handed, life: Life) -> None:
@@ -123,6 +126,10 @@ class Promises:
     def _judge_doubt(self, replica: Replica, slot: Slot, handed: Handed, life: Life | None) -> None:
         """`doubtful` has a cause: requests that may have ended it, callers who insist, or a store that is away."""
         watched, now, knew = self._oracle.slots[slot], self._oracle.now(), replica.knew(slot)
+        if is_ticket(slot):
+            self._oracle.fail(
+                "1", f"{name_of(slot)} is called doubtful: nothing ends a ticket, and nobody can probe it"
+            )
         if watched.suspected_at > LONG_AGO and watched.unsuspected_at >= min(knew, watched.suspected_at):
             return
         length, slack = self._universe.plan.expires_in, self._oracle.clock_error(replica)
@@ -215,17 +222,31 @@ class Promises:
 
     def _is_fair(self, replica: Replica, slot: Slot, mode: Mode) -> bool:
         """Say whether for long nothing kept this replica from renewing; stable does not need the store for that."""
-        watched, account = self._oracle.slots[slot], self._universe.store.kept_account(slot.appid)
-        disturbed = [replica.disturbed_at, watched.changed_at, watched.meddled_at, watched.refused_at, watched.lost_at]
-        disturbed += [self._oracle.troubles.platform_until(slot), self._oracle.stepped_at]
-        if account is None or account.mode is not mode or replica.read_store_at <= replica.disturbed_at:
+        account = self._universe.store.kept_account(slot.appid)
+        if account is None or mode_of(slot, account) is not mode or replica.read_store_at <= replica.disturbed_at:
             return False
-        if mode is Mode.CLASSIC:
+        found_out_at = self._oracle.troubles.store_since(replica) + FOUND_OUT
+        if self._universe.is_repeated(slot) and self._oracle.now() < found_out_at:
+            return False
+        disturbed = [self._oracle.stepped_at, *(self._disturbed_at(one) for one in line_of(slot))]
+        if account.mode is Mode.CLASSIC:
             disturbed += [
                 self._oracle.troubles.any_store_until(),
                 *(one.disturbed_at for one in self._universe.replicas),
             ]
-        return self._oracle.now() - max(disturbed) > FAIR_FOR and not self._oracle.is_spent(slot)
+        is_spent = any(map(self._oracle.is_spent, line_of(slot)))
+        return self._oracle.now() - max(*disturbed, replica.disturbed_at) > FAIR_FOR and not is_spent
+
+    def _disturbed_at(self, slot: Slot) -> float:
+        watched = self._oracle.slots[slot]
+        return max(
+            watched.changed_at,
+            watched.meddled_at,
+            watched.refused_at,
+            watched.lost_at,
+            self._oracle.troubles.platform_until(slot),
+            self._universe.repeats_until(slot),
+        )
 
 
 def _came_late(flight: Flight) -> bool:

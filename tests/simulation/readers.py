@@ -152,14 +152,14 @@ async def read_for_ever(universe: Universe, slot: Slot, every: float, random: Ra
             seen = max(seen, handed.generation)
         await asyncio.sleep(random.random() * handed.refresh_in)
         if not universe.is_alive(slot, handed.value):
-            await reject(universe, slot, f"reader {slot.appid}", handed, random)
+            await reject(universe, slot, f"{slot.kind} reader {slot.appid}", handed, random)
 
 
 async def reject_good_ones(universe: Universe, slot: Slot, fault: Fault) -> None:
     """A buggy caller: rejects whatever it is handed, for a while."""
     random = Random(f"buggy {universe.plan.seed} {fault.at}")
     until = universe.loop.time() + fault.lasts
-    caller = f"buggy {random.randrange(3)}"
+    caller = f"{slot.kind} buggy {random.randrange(3)}"
     while universe.loop.time() < until:
         answer = await read(universe, slot, random)
         if isinstance(answer.value, Handed):
@@ -183,4 +183,6 @@ async def storm(universe: Universe, slot: Slot, size: int) -> None:
     if not isinstance(answer.value, Handed):
         return
     universe.revoke(slot)
-    await asyncio.gather(*(reject(universe, slot, f"crowd {index}", answer.value, random) for index in range(size)))
+    await asyncio.gather(
+        *(reject(universe, slot, f"{slot.kind} crowd {index}", answer.value, random) for index in range(size))
+    )

@@ -20,12 +20,20 @@ FORCES_APART = 35.0
 FORCES_A_DAY = 20
 FORCES_A_DAY_FOR_REJECTS = 10
 PROBES_APART = 5.0
+REPEATED_APART = 60.0
+"""How often a platform that repeats a dead token, and cannot be told otherwise, is asked for another."""
+ASKED_APART = 60.0
+"""How often a ticket is asked for again for whoever rejects it."""
 ESCALATIONS_APART = 600.0
 
 _SHANGHAI = timezone(timedelta(hours=8))
-_A_DAY = {"classic": 200, "stable": 2000}
-_A_DAY_OF_A_TEST_ACCOUNT = {"classic": 100, "stable": 2000}
-_A_PERSON_MUST_ACT = {40001, 40002, 40013, 40066, 40125, 40164, 40243, 41002, 41004, 61004}
+_A_DAY = {"classic": 200, "stable": 2000, "wecom": 2000, "ticket": 100, "wecom_ticket": 100}
+_A_DAY_OF_A_TEST_ACCOUNT = {**_A_DAY, "classic": 100}
+_A_PERSON_MUST_ACT = {
+    "token": {40001, 40002, 40013, 40066, 40125, 40164, 40243, 41002, 41004, 61004},
+    "ticket": {40097, 40164, 48001, 61004},
+    "wecom": {40001, 40013, 41002, 41004, 48002, 60020},
+}
 
 
 def shanghai_day(instant: float) -> int:
@@ -64,7 +72,7 @@ def due_between(mode: str, expires_at: float, life: float) -> tuple[float, float
     if mode == "classic":
         quarter = life / 4
         return expires_at - 1.1 * quarter, expires_at - quarter
-    window = overlap(life)
+    window = life / 4 if mode in ("ticket", "wecom_ticket") else overlap(life)
     unit = max(window / 60, 0.1)
     return expires_at - window + unit, expires_at - window + 6 * unit
 
@@ -83,11 +91,11 @@ def verdict_holds(verdicts_before: int) -> float:
     return 10.0 if verdicts_before == 0 else min(300.0, 10.0 * 2 ** (verdicts_before - 1))
 
 
-def state_after(errcode: int) -> str:
-    """Return the state that a refused request leaves a slot in."""
-    if errcode in (45009, 45011):
+def state_after(errcode: int, route: str) -> str:
+    """Return the state that a refused request leaves a slot in; one number means different things on each route."""
+    if errcode == 45009 or (errcode == 45011 and route != "wecom"):
         return "quota"
-    return "blocked" if errcode in _A_PERSON_MUST_ACT else "refused"
+    return "blocked" if errcode in _A_PERSON_MUST_ACT[route] else "refused"
 
 
 def longest_wait(state: str, trust_left: float) -> float:

@@ -6,14 +6,17 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.simulation.families import is_ticket, mode_of, name_of, route_of
 from tests.simulation.ledger import LONG_AGO, Aside, Attempt, Flight, Watched
 from tests.simulation.reckoning import (
+    ASKED_APART,
     DEADLINE,
     FORCES_A_DAY,
     FORCES_A_DAY_FOR_REJECTS,
     FORCES_APART,
     LANDING,
     LEASE,
+    REPEATED_APART,
     allowed_a_day,
     due_between,
     kept_for_rounds,
@@ -71,6 +74,10 @@ class Spending:
         """Return what today has cost so far."""
         return self._spent[slot].days[shanghai_day(self._universe.store.clock)]
 
+    def asked(self, slot: Slot) -> int:
+        """Return what it has cost altogether."""
+        return sum(day.total for day in self._spent[slot].days.values())
+
     def forbids(self, slot: Slot, mode: Mode, *, is_test: bool, asked_for: bool, forced: bool) -> bool:
         """Say whether the day allows no such request any more, `asked_for` by a reject or a key."""
         clock, day = self._universe.store.clock, self.today(slot)
@@ -116,10 +123,12 @@ class Spending:
             now,
             self._universe.store.clock,
         )
+        attempt.trouble = before.retry.trouble.errcode if before.retry.trouble else None
         if cause == "key":
             watched.asides.append(Aside(now, "forced"))
         self._judge_need(attempt, before)
         self._judge_repeated(watched, attempt, before)
+        self._judge_rhythm(watched, attempt, before)
         self._count(command.account, attempt, forced=is_forced)
         again = [one for one in watched.attempts if one.fence == command.fence]
         if any(one.flight is not None for one in again):
@@ -169,6 +178,16 @@ class Spending:
                     "3", f"rejects cost generation {attempt.generation} of {attempt.slot.appid} two mints"
                 )
 
+    def _judge_rhythm(self, watched: Watched, attempt: Attempt, before: Record) -> None:
+        """What has no probe is asked for again for rejects once in a minute, counted from what brought it last."""
+        credential = before.credential
+        if attempt.cause != "reject" or not is_ticket(attempt.slot) or credential is None:
+            return
+        brought_at = watched.brought.get(credential.value, LONG_AGO)
+        ago, moved_at = attempt.at - brought_at, max(self._oracle.stepped_at, watched.moved_back_at)
+        if ago < ASKED_APART - 0.001 and moved_at < brought_at - LANDING:
+            self._oracle.fail("3", f"{name_of(attempt.slot)} was asked for again for a reject after {ago:.1f} s")
+
     def _count(self, account: Account, attempt: Attempt, *, forced: bool) -> None:
         slot, clock, now = attempt.slot, self._universe.store.clock, self._oracle.now()
         spent, day = self._spent[slot], self.today(slot)
@@ -198,10 +217,9 @@ class Spending:
 
     # --- the flight
 
-    def departs(self, replica: Replica, order: Order, fence: str) -> Flight:
+    def departs(self, replica: Replica, slot: Slot, order: Order, fence: str) -> Flight:
         """A request leaves. Invariant 2."""
-        now, slot = self._oracle.now(), Slot(order.account.appid)
-        watched = self._oracle.slots[slot]
+        now, watched = self._oracle.now(), self._oracle.slots[slot]
         attempt = next((one for one in watched.attempts if one.fence == fence and one.closed_at is None), None)
         ends = order.mode is Mode.CLASSIC or order.force
         if attempt is not None and (attempt.mode is not order.mode or attempt.ends is not ends):
@@ -215,7 +233,7 @@ class Spending:
             self._oracle.fail("2", f"a request that ends a token of {slot.appid} left without a claim")
         elif self._oracle.troubles.store_until(replica) < now - 60.0:
             self._oracle.fail("3", f"{slot.appid} was asked for without a claim, and the store is well")
-        if ends:
+        if _is_alone(flight):
             self._judge_alone(watched, flight)
         watched.flights = [one for one in watched.flights if one.left > now - 600 or one.may_bring]
         watched.flights.append(flight)
@@ -224,8 +242,8 @@ class Spending:
     def _judge_alone(self, watched: Watched, flight: Flight) -> None:
         for other in watched.flights:
             is_under_way = other.answered is None and flight.left < other.left + DEADLINE
-            if other.ends and is_under_way and not (self._is_excused(other) or self._is_excused(flight)):
-                self._oracle.fail("2", f"two requests that end a token are under way for {flight.slot.appid}")
+            if _is_alone(other) and is_under_way and not (self._is_excused(other) or self._is_excused(flight)):
+                self._oracle.fail("2", f"two requests are under way for {name_of(flight.slot)}")
 
     def _is_excused(self, flight: Flight) -> bool:
         """Say whether its holder was disturbed or lost the store, or the lease was void, since it was claimed."""
@@ -264,15 +282,18 @@ class Spending:
     def judge_wait(self, command: Save, before: Record, after: Record) -> None:
         """No wait is longer than its cause warrants: what was refused, and how much of the day is left."""
         retry, clock, old = after.retry, self._universe.store.clock, after.credential
+        slot = before.slot
         if isinstance(command.outcome, Granted):
-            longest = FORCES_APART if retry.trouble is not None else 0.0
+            wait = REPEATED_APART if route_of(slot) == "wecom" else FORCES_APART
+            longest = wait if retry.trouble is not None else 0.0
         else:
-            trust_left = self._trust_of(before.slot, old) - self._oracle.now() if old is not None else 0.0
-            state = state_after(command.outcome.errcode) if isinstance(command.outcome, Refused) else "silent"
+            trust_left = self._trust_of(slot, old) - self._oracle.now() if old is not None else 0.0
+            outcome = command.outcome
+            state = state_after(outcome.errcode, route_of(slot)) if isinstance(outcome, Refused) else "silent"
             allowed = allowed_a_day(
-                command.account.mode, self._universe.plan.expires_in, is_test=command.account.is_test
+                mode_of(slot, command.account), self._universe.plan.expires_in, is_test=command.account.is_test
             )
-            spread = longest_spread(self.today(before.slot).total, allowed, clock)
+            spread = longest_spread(self.today(slot).total, allowed, clock)
             if state != "blocked" and trust_left > 0:
                 spread = min(spread, trust_left / 4)
             longest = max(longest_wait(state, trust_left), spread)
@@ -327,3 +348,8 @@ class Spending:
             )
         for one in mine:
             one.saved = True
+
+
+def _is_alone(flight: Flight) -> bool:
+    """Say whether no other request for the slot may be under way: it can end a token, or its platform counts them."""
+    return flight.ends or flight.order.mode is not Mode.STABLE

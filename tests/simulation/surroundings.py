@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.simulation.families import is_wecom
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.claim import Claim, Claimed
 from zhongkong.core.command import AnswerT, Applied, Command
+from zhongkong.core.handing import Handed
 from zhongkong.core.model import (
     DEADLINE,
     Account,
@@ -25,9 +28,11 @@ from zhongkong.core.model import (
     Slot,
 )
 from zhongkong.core.ports import Changes, Order
-from zhongkong.core.save import Save
+from zhongkong.core.save import GiveBack, Save
 from zhongkong.errors import StoreUnavailable, WrongSeal
-from zhongkong.wechat.answers import Granted, Refused
+from zhongkong.keeper.keeper import PATIENCE, Keeper
+from zhongkong.wechat.answers import Refused, Unreadable, parse_grant
+from zhongkong.wechat.endpoints import domain_of
 from zhongkong.wechat.errcodes import ProbeVerdict, judge_probe
 
 if TYPE_CHECKING:
@@ -37,8 +42,20 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0 - 8 * 3600
 """Where virtual time begins, on the platform's clock: a midnight in Shanghai, give or take a day's remainder."""
 STORE_TIMEOUT = 1.0
+PROBE_PATH = "/cgi-bin/get_api_domain_ip"
 HELD: ContextVar[str] = ContextVar("held", default="")
 """The fence that the present task may send a request under: of its last claim, if the store told it that it has it."""
+
+
+class Leased(NamedTuple):
+    """A lease that was granted, and not given back or used up since."""
+
+    slot: Slot
+    fence: str
+
+
+LEASED: ContextVar[Leased | None] = ContextVar("leased", default=None)
+"""The lease that the present task holds."""
 
 
 class SimClock:
@@ -69,7 +86,7 @@ class WatchedStore(MemoryStore):
         super().__init__(lambda: EPOCH + universe.loop.time() + self.step, incarnation)
 
     def _apply(self, command: Command[AnswerT]) -> Applied[AnswerT]:
-        before = self._records.get(command.slot) or Record(command.slot)
+        before = self._record(command.slot)
         applied = super()._apply(command)
         self._universe.oracle.applied(self._universe.replica_at_work(), command, before, applied)
         return applied
@@ -79,14 +96,14 @@ class WatchedStore(MemoryStore):
         old = self.kept_account(account.appid)
         new = await super().put_account(account)
         self._universe.settles(new)
-        self._universe.oracle.account_put(Slot(account.appid), old, new)
+        self._universe.oracle.account_put(old, new)
         return new
 
     async def remove_account(self, appid: str) -> bool:
         """Remove an account."""
         was_there = await super().remove_account(appid)
         if was_there:
-            self._universe.oracle.account_removed(Slot(appid))
+            self._universe.oracle.account_removed(appid)
         return was_there
 
     def kept_account(self, appid: str) -> Account | None:
@@ -115,6 +132,9 @@ class SimStore:
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply, as far as the weather lets it."""
         HELD.set("")
+        leased = LEASED.get()
+        if leased and any(isinstance(one, Save | GiveBack) and one.fence == leased.fence for one in commands):
+            LEASED.set(None)
         writing = self._replica.writing
         for command in commands:
             writing[command.slot] = writing.get(command.slot, 0) + 1
@@ -135,6 +155,7 @@ class SimStore:
         for command, one in zip(commands, applied, strict=True):
             if isinstance(command, Claim) and isinstance(one.answer, Claimed):
                 HELD.set(command.fence)
+                LEASED.set(Leased(command.slot, command.fence))
         return applied
 
     async def load(self, slot: Slot) -> Record:
@@ -175,6 +196,8 @@ class SimStore:
         if not replica.keeper.known.is_estranged(changes):
             replica.blind = {slot: at for slot, at in replica.blind.items() if slot not in _slots_of(changes)}
             replica.blind |= {slot: replica.read_at(slot) for slot in changes.unreadable_records}
+            replica.blind_accounts.difference_update(account.appid for account in changes.accounts)
+            replica.blind_accounts.update(changes.unreadable_accounts)
             replica.read_store_at, replica.store = read_at, self._universe.store
             replica.step_read = step
         return changes
@@ -245,6 +268,19 @@ class SimStore:
             self._universe.passes(f"{when}_{kind}", self._replica)
 
 
+class WatchedKeeper(Keeper):
+    """A keeper; somebody is told whenever a credential is asked of it, by itself too."""
+
+    def observe(self, tell: Callable[[Slot], None]) -> None:
+        """Have `tell` called with the slot, in the context of who asks."""
+        self._asked = tell
+
+    async def credential(self, slot: Slot, patience: float = PATIENCE, *, seen: int = 0) -> Handed:
+        """Return a credential."""
+        self._asked(slot)
+        return await super().credential(slot, patience, seen=seen)
+
+
 class SimPlatform:
     """One replica's way to the platform. A request lands whatever becomes of its sender."""
 
@@ -271,7 +307,7 @@ class SimPlatform:
         if lands:
             universe.loop.call_later(there, self._land, order, flight, answer, context=universe.context)
         universe.passes("during_mint", self._replica)
-        outcome = await self._answer(fate, there + back, answer)
+        outcome = await self._answer(order, fate, there + back, answer)
         universe.oracle.answered(flight, outcome)
         universe.passes("after_mint", self._replica)
         return outcome
@@ -282,7 +318,9 @@ class SimPlatform:
         if not answer.done():
             answer.set_result(body)
 
-    async def _answer(self, fate: str, arrives_in: float, answer: asyncio.Future[dict[str, Any]]) -> Outcome:
+    async def _answer(
+        self, order: Order, fate: str, arrives_in: float, answer: asyncio.Future[dict[str, Any]]
+    ) -> Outcome:
         if fate == "busy":
             await asyncio.sleep(arrives_in)
             return self._random.choice((Ambiguous("status_502"), Refused(-1, "system error")))
@@ -296,9 +334,16 @@ class SimPlatform:
             await asyncio.sleep(DEADLINE)
             return Ambiguous("timeout")
         await asyncio.sleep(arrives_in)
-        if fate == "garbled":
-            return Ambiguous("unreadable")
-        return read(answer.result())
+        body = json.dumps(answer.result())
+        return read(self._garble(body) if fate == "garbled" else body, order)
+
+    def _garble(self, body: str) -> str:
+        """Cut the answer short, or lose what it brings."""
+        told = json.loads(body)
+        if "expires_in" not in told:
+            return body[: len(body) // 2]
+        name = "ticket" if "ticket" in told else "access_token"
+        return json.dumps({**told, name: ""}) if ord(told[name][-1]) % 2 else body[:-10]
 
     def _fate(self) -> str:
         universe, random = self._universe, self._random
@@ -321,10 +366,10 @@ class SimPlatform:
         return 0.02 + 0.1 * self._random.random()
 
     async def probe(
-        self, account: Account, value: str, _caller: str = "", _kind: Kind = Kind.ACCESS_TOKEN
+        self, account: Account, value: str, _caller: str = "", kind: Kind = Kind.ACCESS_TOKEN
     ) -> ProbeVerdict:
         """Ask whether the token is good."""
-        oracle, slot = self._universe.oracle, Slot(account.appid)
+        oracle, slot = self._universe.oracle, Slot(account.appid, kind)
         oracle.probe_departs(self._replica, slot)
         verdict = None
         try:
@@ -334,16 +379,23 @@ class SimPlatform:
         return verdict
 
     async def _probe(self, account: Account, value: str) -> ProbeVerdict:
-        universe = self._universe
         fate = self._fate()
         there, back = self._latency(), self._latency()
         if fate not in ("well", "garbled") or there + back >= DEADLINE:
             await asyncio.sleep(min(DEADLINE, self._random.choice((0.5, 3.0, DEADLINE))))
             return ProbeVerdict.UNKNOWN
         await asyncio.sleep(there)
-        body = universe.worlds[account.base_url].refusal_of(value, universe.now())
+        errcode = self._errcode_of(account, value)
         await asyncio.sleep(back)
-        return judge_probe(0 if body is None else int(body["errcode"]))
+        return judge_probe(errcode, domain_of(account.appid))
+
+    def _errcode_of(self, account: Account, value: str) -> int:
+        """Return what the platform answers to a harmless call with the token."""
+        world, now = self._universe.worlds[account.base_url], self._universe.now()
+        if is_wecom(account.appid):
+            return int(world.wecom_call(PROBE_PATH, access_token=value, ip=self._replica.ip, now=now)["errcode"])
+        body = world.refusal_of(value, now)
+        return 0 if body is None else int(body["errcode"])
 
 
 def _sealed(changes: Changes) -> Changes:
@@ -361,8 +413,7 @@ def _slots_of(changes: Changes) -> set[Slot]:
     return {record.slot for record in changes.records}
 
 
-def read(body: dict[str, Any]) -> Granted | Refused:
-    """Return the world's answer as the adapter would have read it."""
-    if "errcode" in body:
-        return Refused(int(body["errcode"]), str(body["errmsg"]))
-    return Granted(str(body["access_token"]), int(body["expires_in"]))
+def read(body: str, order: Order) -> Outcome:
+    """Return the platform's answer as the adapter reads it."""
+    answer = parse_grant(200, body.encode(), "access_token" if order.parent is None else "ticket")
+    return Ambiguous(answer.why) if isinstance(answer, Unreadable) else answer

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Coroutine
+from collections import Counter, defaultdict
+from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
 from dataclasses import replace
 from random import Random
 from typing import Any
 
+from tests.simulation.families import NO_SUCH_TOKEN, is_ticket, is_wecom
 from tests.simulation.ledger import LONG_AGO, Flight, Life
 from tests.simulation.oracle import Oracle
 from tests.simulation.readers import force_for_a_while, read_for_ever, reject_good_ones, storm
-from tests.simulation.surroundings import EPOCH, SimClock, SimPlatform, SimStore, WatchedStore
+from tests.simulation.surroundings import EPOCH, SimClock, SimPlatform, SimStore, WatchedKeeper, WatchedStore
 from tests.simulation.weather import DAY, STORE_WEATHER, Fault, Plan
-from zhongkong.core.model import Account, AccountKind, Mode, Secret, Slot, hash_value
+from zhongkong.core.model import Account, AccountKind, Kind, Mode, Secret, Slot, build_account, hash_value
 from zhongkong.core.ports import Order
 from zhongkong.errors import ZhongkongError
-from zhongkong.keeper.keeper import Keeper
+from zhongkong.sandbox.admission import GRANT_TYPE
 from zhongkong.sandbox.world import World
 from zhongkong.testing.virtual_loop import PROCESS, Process, VirtualLoop
 
 STRANGER_IP = "203.0.113.9"
 HERE, ELSEWHERE = "http://sandbox.invalid", "http://elsewhere.invalid"
 """Base URLs of two platforms that know nothing of each other but the secrets."""
+CORPID = "ww0123456789abcdef"
+TICKET_CALLS: dict[tuple[bool, Kind], tuple[str, dict[str, str]]] = {
+    (False, Kind.JSAPI_TICKET): ("/cgi-bin/ticket/getticket", {"type": "jsapi"}),
+    (False, Kind.WX_CARD_TICKET): ("/cgi-bin/ticket/getticket", {"type": "wx_card"}),
+    (True, Kind.JSAPI_TICKET): ("/cgi-bin/get_jsapi_ticket", {}),
+    (True, Kind.AGENT_CONFIG_TICKET): ("/cgi-bin/ticket/get", {"type": "agent_config"}),
+}
+"""By whether it is WeCom's: the call for each ticket. Source: 获取 ticket; JS-SDK 使用权限签名算法 (企业微信)."""
+READ_FOR = 86_400.0 - 120.0
+"""Who reads a ticket at a replica has it kept there for a day, give or take a poll."""
+REMEMBERED = 64
 
 
 class Replica:
@@ -43,10 +55,14 @@ class Replica:
         """The same of single slots, where it asked for them or changed them itself."""
         self.blind: dict[Slot, float] = {}
         """Slots that it cannot unseal, and up to when it knows them."""
+        self.blind_accounts: set[str] = set()
+        """Appids of accounts that it cannot unseal."""
         self.store: WatchedStore | None = None
         """The store that it takes for its own."""
         self.disturbed_at = -1e9
         """The last time at which it was begun, stopped or resumed."""
+        self.readings: dict[Slot, tuple[float, float]] = {}
+        """Since when tickets are read here again and again, and when they were the last time."""
         self._universe = universe
         self._clock = SimClock(universe.loop, universe.noise)
         self.begin()
@@ -56,16 +72,18 @@ class Replica:
         universe = self._universe
         self.process = Process(f"replica {self.index}")
         self.learnt, self.blind, self.store, self.read_store_at = {}, {}, None, -1e9
-        self.writing, self.step_read = {}, universe.store.step
+        self.blind_accounts = set()
+        self.writing, self.readings, self.step_read = {}, {}, universe.store.step
         self.disturbed_at = universe.loop.time()
         self.platform = SimPlatform(universe, self)
-        self.keeper = Keeper(
+        self.keeper = WatchedKeeper(
             SimStore(universe, self),
             self.platform,
             self._clock,
             random=Random(universe.noise.getrandbits(64)),
             poll_seconds=universe.plan.poll_seconds,
         )
+        self.keeper.observe(lambda slot: universe.oracle.obtains(self, slot))
         universe.watch(universe.loop.spawn(self.process, self.keeper.run()))
 
     @property
@@ -80,6 +98,20 @@ class Replica:
     def knew(self, slot: Slot) -> float:
         """Return up to when it knows all that was written of the slot."""
         return max(self.read_at(slot), self.learnt.get(slot, LONG_AGO))
+
+    def was_read(self, slot: Slot) -> None:
+        """Somebody was handed the ticket here."""
+        now = self._universe.loop.time()
+        since, last = self.readings.get(slot, (now, LONG_AGO))
+        self.readings[slot] = (since if now - last < READ_FOR else now), now
+
+    def wants_since(self, slot: Slot) -> float:
+        """Return since when this process is to keep the slot fresh: a ticket only while somebody reads it here."""
+        if not is_ticket(slot):
+            return LONG_AGO
+        now = self._universe.loop.time()
+        since, last = self.readings.get(slot, (now, LONG_AGO))
+        return since if now - last < READ_FOR else now + 1.0
 
 
 class Universe:
@@ -99,8 +131,19 @@ class Universe:
         self.oracle = Oracle(self)
         self.stores_made = 1
         self.store = WatchedStore(self)
-        self.slots = [Slot(f"wx{index:016x}") for index in range(plan.accounts)]
+        self.slots = [
+            Slot(f"{CORPID}:app-{index:04x}" if mode is Mode.WECOM else f"wx{index:016x}")
+            for index, mode in enumerate(plan.modes)
+        ]
+        """Those of the accounts' tokens."""
+        self.families = {
+            slot.appid: [slot, *(Slot(slot.appid, kind) for kind in kinds)]
+            for slot, kinds in zip(self.slots, plan.tickets or [()] * plan.accounts, strict=True)
+        }
+        """By appid: its token, then the tickets that somebody reads."""
         self.secrets = {slot.appid: f"secret-{slot.appid}-0" for slot in self.slots}
+        self._tickets: defaultdict[Slot, dict[str, Life]] = defaultdict(dict)
+        self._tickets_made: Counter[Slot] = Counter()
         self.replicas: list[Replica] = []
         self._on: defaultdict[str, list[int]] = defaultdict(list)
         self._armed: dict[tuple[str, int], Fault] = {}
@@ -124,6 +167,16 @@ class Universe:
         """Say whether the way to the store is bad for anybody."""
         return any(self._on[kind] for kind in STORE_WEATHER)
 
+    @property
+    def all_slots(self) -> Iterator[Slot]:
+        """Return what is read of any account, token and tickets."""
+        return (slot for family in self.families.values() for slot in family)
+
+    @property
+    def size(self) -> int:
+        """Return how many credentials are read."""
+        return sum(map(len, self.families.values()))
+
     # --- the truth
 
     def virtual(self, instant: float) -> float:
@@ -132,15 +185,18 @@ class Universe:
 
     def life_of(self, slot: Slot, value: str) -> Life | None:
         """Return how a token lives and dies, as things stand; None for one that the platform does not remember."""
+        life = self._tickets[slot].get(value) if is_ticket(slot) else self._life_of_token(slot, value)
         home, since = self.homes[slot.appid]
+        if life is None or life.issued_at == home or since >= life.dies_at:
+            return life
+        return life._replace(dies_at=since, end="moved")
+
+    def _life_of_token(self, slot: Slot, value: str) -> Life | None:
         for url, world in self.worlds.items():
             issued = world.find(value)
-            if issued is None or issued.appid != slot.appid:
-                continue
-            born_at, dies_at = self.virtual(issued.issued_at), self.virtual(issued.dies_at)
-            is_moved = url != home and since < dies_at
-            end = "moved" if is_moved else issued.end
-            return Life(issued.mode, born_at, since if is_moved else dies_at, self.virtual(issued.expires_at), end, url)
+            if issued is not None and issued.appid == slot.appid:
+                born_at, dies_at = self.virtual(issued.issued_at), self.virtual(issued.dies_at)
+                return Life(issued.mode, born_at, dies_at, self.virtual(issued.expires_at), issued.end, url)
         return None
 
     def is_alive(self, slot: Slot, value: str) -> bool:
@@ -154,10 +210,32 @@ class Universe:
         return account is not None and account.secret.reveal() == self.home_of(slot).account(slot.appid).secret
 
     def issued_lately(self, slot: Slot) -> list[str]:
-        """Return the account's last tokens, wherever it lived: those that an event may have touched just now."""
+        """Return the slot's last values, wherever the account lived: those that an event may have touched just now."""
+        if is_ticket(slot):
+            return list(self._tickets[slot])[-4:]
         accounts = [world.account(slot.appid) for world in self.worlds.values()]
-        lines = [line for account in accounts for line in (account.classic, account.stable)]
+        lines = [line for account in accounts for line in (account.classic, account.stable, account.wecom)]
         return [issued.value for line in lines for issued in list(line.tokens)[-4:]]
+
+    def made(self, slot: Slot) -> int:
+        """Return how many different values the platform has issued where the account lives."""
+        if is_ticket(slot):
+            return self._tickets_made[slot]
+        account = self.home_of(slot).account(slot.appid)
+        return account.classic.made + account.stable.made + account.wecom.made
+
+    def is_repeated(self, slot: Slot) -> bool:
+        """Say whether the platform repeats the slot's value to its very end, so that it can only be asked for then."""
+        if is_ticket(slot):
+            return self.plan.switches.repeated_ticket == "same"
+        return is_wecom(slot.appid) and self.plan.switches.wecom_repeat == "same"
+
+    def repeats_until(self, slot: Slot) -> float:
+        """Return until when WeCom goes on handing out a token that it has ended, and cannot be told otherwise."""
+        current = self.home_of(slot).account(slot.appid).wecom.current
+        if self.plan.switches.wecom_revoked == "new" or current is None or current.end == "age":
+            return LONG_AGO
+        return self.virtual(current.expires_at)
 
     def home_of(self, slot: Slot) -> World:
         """Return the platform that the account lives on."""
@@ -167,7 +245,8 @@ class Universe:
         """The store has the account now; if it lives elsewhere than before, so do the tokens that count."""
         if self.homes[account.appid][0] != account.base_url:
             self.homes[account.appid] = account.base_url, self.loop.time()
-            self.oracle.meddled(Slot(account.appid))
+            for slot in self.families[account.appid]:
+                self.oracle.meddled(slot)
 
     def replica_at_work(self) -> Replica | None:
         """Return the replica whose step this is; None for the world's own."""
@@ -182,7 +261,7 @@ class Universe:
             self.loop.run_until_complete(self._set_up())
             for fault in self.plan.faults:
                 self.loop.call_at(fault.at, self._strike, fault, context=self.context)
-            for index, slot in enumerate(self.slots):
+            for index, slot in enumerate(self._read()):
                 self.begin(read_for_ever(self, slot, self.plan.read_every, Random(f"reader {self.plan.seed} {index}")))
             self.begin(self.oracle.audit_for_ever())
             self.loop.run_until(self.plan.days * DAY)
@@ -191,23 +270,26 @@ class Universe:
             self.loop.close()
 
     async def _set_up(self) -> None:
-        for slot, classic, is_test in zip(self.slots, self.plan.classic, self.plan.tests, strict=True):
-            secret = self.secrets[slot.appid]
+        for slot, mode, is_test in zip(self.slots, self.plan.modes, self.plan.tests, strict=True):
+            secret, of_wecom = self.secrets[slot.appid], mode is Mode.WECOM
             for world in self.worlds.values():
                 world.add_account(
-                    slot.appid, secret, profile="test" if is_test else "verified", expires_in=self.plan.expires_in
-                )
-            await self.store.put_account(
-                Account(
                     slot.appid,
-                    AccountKind.OFFICIAL,
-                    Secret(secret),
-                    is_test=is_test,
-                    mode=Mode.CLASSIC if classic else Mode.STABLE,
-                    base_url=HERE,
+                    secret,
+                    kind="wecom" if of_wecom else "official",
+                    profile="test" if is_test else "verified",
+                    expires_in=self.plan.expires_in,
                 )
-            )
+            kind = AccountKind.WECOM if of_wecom else AccountKind.OFFICIAL
+            told = {"is_test": is_test, "mode": mode, "base_url": HERE}
+            await self.store.put_account(build_account(slot.appid, kind, Secret(secret), **told))
         self.replicas = [Replica(self, index) for index in range(self.plan.replicas)]
+
+    def _read(self) -> Iterator[Slot]:
+        """Return what somebody reads, the tokens first."""
+        unread = self.plan.unread or [False] * self.plan.accounts
+        yield from (slot for slot, is_unread in zip(self.slots, unread, strict=True) if not is_unread)
+        yield from (slot for slot in self.all_slots if is_ticket(slot))
 
     def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Begin a task of the world itself: it is never stopped or killed."""
@@ -227,30 +309,61 @@ class Universe:
 
     def ask(self, order: Order, *, ours: Flight) -> dict[str, Any]:
         """Let a request of ours land, and return the platform's answer."""
-        account, now, world = order.account, self.now(), self.worlds[order.account.base_url]
-        if self.is_on("quota"):
-            body = world.refusal(self.noise.choice((45009, 45011)), now)
-            self.oracle.landed(ours, body)
-            return body
-        if order.mode is Mode.CLASSIC:
-            body = world.token(
-                appid=account.appid,
-                secret=account.secret.reveal(),
-                grant_type="client_credential",
-                ip=ours.replica.ip,
-                now=now,
-            )
-        else:
-            body = world.stable_token(
-                appid=account.appid,
-                secret=account.secret.reveal(),
-                grant_type="client_credential",
-                force_refresh=order.force,
-                ip=ours.replica.ip,
-                now=now,
-            )
+        body = self._answer(order, ours.replica.ip)
         self.oracle.landed(ours, body)
         return body
+
+    def _answer(self, order: Order, ip: str) -> dict[str, Any]:
+        account, now, world = order.account, self.now(), self.worlds[order.account.base_url]
+        if self.is_on("quota"):
+            errcode = self.noise.choice((45009, 45011))
+            return world.wecom_refusal(45009, now, ip) if is_wecom(account.appid) else world.refusal(errcode, now)
+        if order.parent is not None and self.is_on("refusing"):
+            refused = NO_SUCH_TOKEN["wecom" if is_wecom(account.appid) else "ticket"]
+            errcode = self.noise.choice(sorted(refused))
+            return world.wecom_refusal(errcode, now, ip) if is_wecom(account.appid) else world.refusal(errcode, now)
+        if order.parent is not None:
+            return self.fetch_ticket(Slot(account.appid, order.kind), order.parent.reveal(), world, ip)
+        return self.fetch_token(account.appid, account.secret.reveal(), order.mode, world, ip, force=order.force)
+
+    def fetch_token(
+        self, appid: str, secret: str, mode: Mode, world: World, ip: str, *, force: bool = False
+    ) -> dict[str, Any]:
+        """Ask a platform for a token, as whoever has the secret can."""
+        now, asked = self.now(), {"appid": appid, "secret": secret, "grant_type": GRANT_TYPE}
+        match mode:
+            case Mode.WECOM:
+                return world.gettoken(corpid=CORPID, corpsecret=secret, ip=ip, now=now)
+            case Mode.CLASSIC:
+                return world.token(**asked, ip=ip, now=now)
+            case _:
+                return world.stable_token(**asked, force_refresh=force, ip=ip, now=now)
+
+    def fetch_ticket(self, slot: Slot, access_token: str, world: World, ip: str) -> dict[str, Any]:
+        """Ask a platform for a ticket, as whoever has a token can."""
+        of_wecom, now = is_wecom(slot.appid), self.now()
+        path, asked = TICKET_CALLS[of_wecom, slot.kind]
+        if of_wecom:
+            body = world.wecom_call(path, access_token=access_token, params=asked, ip=ip, now=now)
+        else:
+            body = world.call(path, access_token=access_token, params=asked, now=now)
+        self._remember_ticket(slot, world)
+        return body
+
+    def _remember_ticket(self, slot: Slot, world: World) -> None:
+        """Take down what the platform knows only of the last one: when each was issued, and when it ends."""
+        _, asked = TICKET_CALLS[is_wecom(slot.appid), slot.kind]
+        ticket = world.account(slot.appid).tickets.get(asked.get("type", "jsapi"))
+        known = self._tickets[slot]
+        if ticket is None or ticket.value in known:
+            return
+        self._tickets_made[slot] += 1
+        url = next(url for url, one in self.worlds.items() if one is world)
+        born_at = self.virtual(ticket.issued_at)
+        dies_at = born_at + ticket.life
+        known[ticket.value] = Life("ticket", born_at, dies_at, dies_at, "age", url)
+        for old in list(known)[:-REMEMBERED]:
+            del known[old]
 
     # --- faults
 
@@ -332,25 +445,30 @@ class Universe:
     def _slot(self, fault: Fault) -> Slot:
         return self.slots[fault.slot]
 
+    def _aim(self, fault: Fault) -> Slot:
+        """Return the credential of the account that the fault is aimed at."""
+        family = self.families[self.slots[fault.slot].appid]
+        return family[fault.of % len(family)]
+
     def _stranger(self, fault: Fault) -> None:
-        slot = self._slot(fault)
+        """Somebody else with the secret asks for what we keep; a stable token he replaces."""
+        slot, mode = self._aim(fault), self.plan.modes[fault.slot]
         world = self.home_of(slot)
-        arguments = {"appid": slot.appid, "secret": world.account(slot.appid).secret}
-        if self.plan.classic[fault.slot]:
-            world.token(**arguments, grant_type="client_credential", ip=STRANGER_IP, now=self.now())
-        else:
-            world.stable_token(
-                **arguments, grant_type="client_credential", force_refresh=True, ip=STRANGER_IP, now=self.now()
-            )
-        self.oracle.meddled(slot)
+        account = world.account(slot.appid)
+        force = mode is Mode.STABLE and not is_ticket(slot)
+        body = self.fetch_token(slot.appid, account.secret, mode, world, STRANGER_IP, force=force)
+        if is_ticket(slot) and not body.get("errcode"):
+            self.fetch_ticket(slot, str(body["access_token"]), world, STRANGER_IP)
+        for one in self.families[slot.appid]:
+            self.oracle.meddled(one)
 
     def _revoked(self, fault: Fault) -> None:
         self.revoke(self._slot(fault))
 
     def revoke(self, slot: Slot) -> None:
-        """End all tokens of the account behind our back."""
+        """End all tokens of the slot's account behind our back; its tickets live on."""
         self.home_of(slot).revoke_all(slot.appid, self.now())
-        self.oracle.meddled(slot)
+        self.oracle.meddled(Slot(slot.appid))
 
     def _secret_reset(self, fault: Fault) -> None:
         slot = self._slot(fault)
@@ -376,7 +494,7 @@ class Universe:
             return
         if secret:
             account = replace(account, secret=Secret(self.secrets[slot.appid]))
-        if mode:
+        if mode and account.mode is not Mode.WECOM:
             account = replace(account, mode=Mode.STABLE if account.mode is Mode.CLASSIC else Mode.CLASSIC)
         if move:
             account = replace(account, base_url=HERE if account.base_url == ELSEWHERE else ELSEWHERE)
@@ -409,21 +527,21 @@ class Universe:
     def _foreign_reject(self, fault: Fault) -> None:
         replica = self.replicas[fault.who]
         if replica.is_up:
-            self.begin(self._reject_foreign(replica, self._slot(fault)))
+            self.begin(self._reject_foreign(replica, self._aim(fault)))
 
     async def _reject_foreign(self, replica: Replica, slot: Slot) -> None:
         foreign = hash_value(str(self.noise.random()))
-        task = self.loop.spawn(replica.process, replica.keeper.reject(slot, "foreign", sha256=foreign))
+        task = self.loop.spawn(replica.process, replica.keeper.reject(slot, f"{slot.kind} foreign", sha256=foreign))
         done, _ = await asyncio.wait([task], timeout=30.0)
         for one in done:
             if (error := one.exception()) is not None and not isinstance(error, ZhongkongError):
                 raise error
 
     def _buggy_rejecter(self, fault: Fault) -> None:
-        self.begin(reject_good_ones(self, self._slot(fault), fault))
+        self.begin(reject_good_ones(self, self._aim(fault), fault))
 
     def _forcer(self, fault: Fault) -> None:
-        self.begin(force_for_a_while(self, self._slot(fault), fault))
+        self.begin(force_for_a_while(self, self._aim(fault), fault))
 
     def _storm(self, fault: Fault) -> None:
-        self.begin(storm(self, self._slot(fault), self.noise.choice((5, 50))))
+        self.begin(storm(self, self._aim(fault), self.noise.choice((5, 50))))

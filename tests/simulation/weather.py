@@ -6,20 +6,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from zhongkong.core.model import Kind, Mode
 from zhongkong.sandbox.switches import Switches
 
 DAY = 86_400.0
+TICKETS = (Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET)
+WECOM_TICKETS = (Kind.JSAPI_TICKET, Kind.AGENT_CONFIG_TICKET)
+FEW = 10
+"""Of more accounts than that only some have tickets."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong at `at` for `lasts` virtual seconds. `who` is a replica, `slot` an account."""
+    """One thing that goes wrong at `at` for `lasts` virtual seconds. `who` is a replica, `slot` an account.
+
+    `of` says which of the account's credentials it is aimed at, where it is aimed at one: its token, then its tickets.
+    """
 
     kind: str
     at: float
     lasts: float = 0.0
     who: int = 0
     slot: int = 0
+    of: int = 0
     size: float = 0.0
     note: str = ""
 
@@ -27,7 +36,8 @@ class Fault:
         words = [f"t={self.at:.1f}", self.kind]
         words += [f"for {self.lasts:.1f}s"] if self.lasts else []
         words += [f"replica {self.who}"] if self.kind in REPLICA_FAULTS else []
-        words += [f"account {self.slot}"] if self.kind in ACCOUNT_FAULTS else []
+        words += [f"account {self.slot}"] if self.kind in (*ACCOUNT_FAULTS, *READER_FAULTS) else []
+        words += [f"credential {self.of}"] if self.kind in AIMED_FAULTS and self.of else []
         words += [f"by {self.size:.2f}"] if self.size else []
         return " ".join([*words, self.note]).strip()
 
@@ -46,8 +56,12 @@ ACCOUNT_FAULTS = (
 )
 REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "asleep", "store_away_for_one", "wrong_seal")
 STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_step", "store_lost")
+TICKET_FAULTS = ("refusing",)
+"""The platform's calls for tickets refuse every token, the living too."""
 STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_away_for_one", "wrong_seal")
 READER_FAULTS = ("buggy_rejecter", "storm", "forcer", "hasty")
+AIMED_FAULTS = ("stranger", "foreign_reject", "buggy_rejecter", "storm", "forcer")
+"""Those that are aimed at one credential of an account, its token or a ticket."""
 POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")
 
 
@@ -58,7 +72,8 @@ class Plan:
     seed: int
     replicas: int
     accounts: int
-    classic: tuple[bool, ...]
+    modes: tuple[Mode, ...]
+    """How the token of each account is issued, to begin with; one of mode `wecom` is an application of WeCom."""
     expires_in: int
     days: float
     poll_seconds: float
@@ -66,6 +81,10 @@ class Plan:
     faults: tuple[Fault, ...] = field(default=())
     tests: tuple[bool, ...] = ()
     """Which accounts are test accounts."""
+    tickets: tuple[tuple[Kind, ...], ...] = ()
+    """Which tickets of each account somebody reads; empty if nobody reads any."""
+    unread: tuple[bool, ...] = ()
+    """Of which accounts nobody reads the token itself: only who asks for a ticket finds that it is dead."""
     switches: Switches = Switches()
     """How the platform's uncertain facts turn out in this world."""
     calm: bool = False
@@ -80,14 +99,19 @@ class Plan:
     def describe(self) -> str:
         """Return the plan in words."""
         head = (
-            f"seed {self.seed}: {self.replicas} replicas, {self.accounts} accounts ({sum(self.classic)} classic), "
-            f"tokens of {self.expires_in} s, {self.days:.2f} days, poll {self.poll_seconds} s"
+            f"seed {self.seed}: {self.replicas} replicas, {self.accounts} accounts ("
+            f"{self.modes.count(Mode.CLASSIC)} classic, {self.modes.count(Mode.WECOM)} wecom), "
+            f"{sum(map(len, self.tickets))} tickets, credentials of {self.expires_in} s, {self.days:.2f} days, "
+            f"poll {self.poll_seconds} s"
         )
         return "\n".join([head, *(f"  {fault}" for fault in self.faults)])
 
 
-def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
-    """Return the world of a seed. `kinds` limits the faults; `shape` fixes the size instead of drawing it."""
+def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "", is_plain: bool | None = None) -> Plan:
+    """Return the world of a seed. `kinds` limits the faults; `shape` fixes the size instead of drawing it.
+
+    `is_plain` says whether there is nothing but tokens of official accounts.
+    """
     random = Random(f"plan {seed}")
     shape = shape or random.choices(("small", "wide", "long", "calm", "gentle"), (6, 1, 1, 1, 1))[0]
     replicas = random.choice((1, 2, 2, 3, 5))
@@ -101,27 +125,39 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> Plan:
     expires_in = random.choice((7200, 7200, 7200, 1200, 3600))
     poll = random.choice((1.0, 5.0, 5.0)) if shape == "small" else 0.2 * min(300.0, expires_in / 24)
     rate = random.choice((4.0, 15.0, 40.0)) if shape == "small" else random.choice((1.0, 5.0))
+    classic = tuple(random.random() < 0.6 for _ in range(accounts))
     plan = Plan(
         seed=seed,
         replicas=replicas,
         accounts=accounts,
-        classic=tuple(random.random() < 0.6 for _ in range(accounts)),
+        modes=tuple(Mode.CLASSIC if is_classic else Mode.STABLE for is_classic in classic),
         expires_in=expires_in,
         days=days,
         poll_seconds=poll,
         read_every=every,
         calm=shape == "calm",
+        gentle=shape == "gentle",
         tests=tuple(random.random() < 0.2 for _ in range(accounts)),
         switches=_draw_switches(random),
     )
+    apart = Random(f"tickets {seed}")
+    if not ((apart.random() < 0.4) if is_plain is None else is_plain):
+        plan = _with_tickets(plan, apart)
     if plan.calm:
         return plan
-    if shape == "gentle":
-        return replace(plan, gentle=True, faults=tuple(_short_outages(random, plan)))
-    wanted = kinds or random_kinds(random)
+    if plan.gentle:
+        return replace(plan, faults=tuple(_short_outages(random, plan)))
+    wanted = tuple(kind for kind in kinds if kind not in TICKET_FAULTS) or random_kinds(random)
     count = min(int(rate * days) + 1, 400)
-    faults = sorted((_draw_fault(random, plan, wanted) for _ in range(count)), key=lambda fault: fault.at)
-    return replace(plan, faults=tuple(faults))
+    aims = Random(f"aims {seed}")
+    faults = [_draw_fault(random, plan, wanted, aims) for _ in range(count)]
+    if any(plan.tickets) and (aims.random() < 0.2 if not kinds else "refusing" in kinds):
+        faults += [_refuse(plan, aims) for _ in range(aims.randint(1, 3))]
+    return replace(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))
+
+
+def _refuse(plan: Plan, random: Random) -> Fault:
+    return Fault("refusing", random.uniform(0.0, plan.days * DAY), random.choice((60.0, 600.0, 3600.0)))
 
 
 def _draw_switches(random: Random) -> Switches:
@@ -137,11 +173,36 @@ def _draw_switches(random: Random) -> Switches:
     )
 
 
+def _with_tickets(plan: Plan, random: Random) -> Plan:
+    """Return the plan with applications of WeCom and with tickets, drawn apart from all else.
+
+    What a gentle world claims is not claimed of WeCom, nor of a ticket that is repeated to its end.
+    """
+    share = 1.0 if plan.accounts <= FEW else 0.2
+    switches = replace(
+        plan.switches,
+        repeated_ticket="new" if plan.gentle else random.choice(("same", "new")),
+        wecom_repeat=random.choice(("same", "same", "new")),
+        wecom_revoked=random.choice(("new", "same")),
+        wecom_expired=random.choice(("42001", "40014")),
+        wecom_trusted_ip=random.choice(("everywhere", "calls")),
+    )
+    modes, tickets, unread = [], [], []
+    for former in plan.modes:
+        is_wecom = random.random() < 0.3 and not plan.gentle
+        kinds = WECOM_TICKETS if is_wecom else TICKETS
+        count = random.choice((0, 1, 1, 2)) if random.random() < share else 0
+        modes.append(Mode.WECOM if is_wecom else former)
+        tickets.append(tuple(random.sample(kinds, count)))
+        unread.append(random.random() < 0.4 and count > 0)
+    return replace(plan, switches=switches, modes=tuple(modes), tickets=tuple(tickets), unread=tuple(unread))
+
+
 def _short_outages(random: Random, plan: Plan) -> Iterator[Fault]:
     """Outages that must be bridged, at any moment, no sooner than two lives after one another."""
     life = plan.expires_in
     window = min(300.0, life / 24)
-    longest = 0.85 * life / 4 if all(plan.classic) else min(0.85 * life / 4, 0.9 * window - 15.0)
+    longest = 0.85 * life / 4 if set(plan.modes) == {Mode.CLASSIC} else min(0.85 * life / 4, 0.9 * window - 15.0)
     at = life * random.uniform(0.5, 2.0)
     while at < plan.days * DAY and longest > 1.0:
         yield Fault("away", at, random.uniform(0.3, 1.0) * longest)
@@ -156,7 +217,7 @@ def random_kinds(random: Random) -> tuple[str, ...]:
     return tuple(random.sample(everything, random.randint(1, 4)))
 
 
-def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
+def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...], aims: Random) -> Fault:
     kind = random.choice(kinds)
     at = random.uniform(0.0, plan.days * DAY)
     if random.random() < 0.5:  # where it hurts: around the time at which credentials become due
@@ -198,6 +259,7 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...]) -> Fault:
         lasts,
         who=random.randrange(plan.replicas),
         slot=random.randrange(plan.accounts),
+        of=aims.randrange(3),
         size=size,
         note=note,
     )

@@ -54,7 +54,7 @@ class Zeal:
         took, did = now - self._began, self._did
         for replica in self._universe.replicas:
             self._judge(replica, took)
-        looks = self._universe.plan.accounts * took / PROBES_APART
+        looks = self._universe.size * took / PROBES_APART
         most = 100 + STEPS_A_CALL * sum(did.values()) + len(self._universe.replicas) * (2 * took + 3 * looks)
         if steps - self._steps > most:
             self._oracle.fail("3", f"{steps - self._steps} steps in {took:.0f} s for {sum(did.values())} calls")
@@ -69,12 +69,14 @@ class Zeal:
             polls = 2 * polls + 1  # who meets another store reads all of it each time, until it is told what was known
         if did[index, "poll"] > polls:
             self._oracle.fail("3", f"{did[index, 'poll']} polls of replica {index} in {took:.0f} s")
-        looks = plan.accounts * (2 + took / PROBES_APART)
+        looks = self._universe.size * (2 + took / PROBES_APART)
         calls = 30 + CALLS_A_LOOK * looks + CALLS_A_CALLER * did[index, "caller"]
         if did[index, "call"] > calls:
             self._oracle.fail("3", f"{did[index, 'call']} calls of the store by replica {index} in {took:.0f} s")
         probes = (
-            2 + plan.accounts * (2 + took / max(PROBES_APART, overlap(plan.expires_in) / 10)) + did[index, "caller"]
+            2
+            + self._universe.size * (2 + took / max(PROBES_APART, overlap(plan.expires_in) / 10))
+            + did[index, "caller"]
         )
         if did[index, "probe"] > probes:
             self._oracle.fail("3", f"{did[index, 'probe']} probes by replica {index} in {took:.0f} s")

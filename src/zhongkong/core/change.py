@@ -71,13 +71,15 @@ class Remove:
 
     def apply(self, record: Record, now: Instant) -> Step[None]:  # noqa: ARG002 (one signature for all commands)
         """Leave the generation, what identifies former values, and what would bind the account if it came back."""
-        sha = (record.credential.sha256,) if record.credential else ()
+        credential = record.credential
+        sha = (credential.sha256,) if credential else ()
         tombstone = Record(
             slot=self.slot,
             revision=record.revision,
             version=record.version,
             removed=True,
             generation=record.generation,
+            longest=credential.life if credential else record.longest,
             attempts=tuple(one for one in record.attempts if one.ends),
             last_force=record.last_force,
             past=(*sha, *record.past)[:PAST_KEPT],

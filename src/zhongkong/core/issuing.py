@@ -139,11 +139,14 @@ def window_of(mode: Mode, life: Seconds) -> Seconds:
 
 
 def life_of(record: Record, account: Account, mode: Mode, expires_in: int) -> int:
-    """Return the life to reckon with: a stable answer announces only the rest, so the longest ever seen counts."""
+    """Return the life to reckon with: a stable answer announces only the rest, so the longest ever seen counts.
+
+    What a removed account's tokens lived, which may have been another platform's, says nothing of the next one.
+    """
     if not ISSUING[mode].announces_rest:
         return expires_in
     floor = 7200 if is_platform_host(account.base_url) else 0
-    return max(floor, record.longest, expires_in)
+    return max(floor, record.longest if record.credential else 0, expires_in)
 
 
 def mode_now(account: Account, record: Record, now: Instant) -> Mode:

@@ -304,7 +304,8 @@ class Record:
     insist: bool = False
     """The same value came back although it is dead: the next ask is forced."""
     longest: int = 0
-    """The longest `expires_in` ever seen in a mode that announces the rest."""
+    """The longest `expires_in` ever seen in a mode that announces the rest. Of an account that was removed, the life of
+    its last credential: what a day may cost goes by it until there is another one."""
     attempts: tuple[Attempt, ...] = ()
     lease: Lease | None = None
     retry: Retry = Retry()

@@ -138,9 +138,10 @@ class Save:
             retry=Retry(),
             attempts=tuple(one for one in record.attempts if one.fence != self.fence),
             probe=record.probe._replace(answered_at=max(record.probe.answered_at, attempt.left)),
-            longest=life if ISSUING[attempt.mode].announces_rest else record.longest,
         )
         old = record.credential
+        if ISSUING[attempt.mode].announces_rest or old is None:
+            settled = replace(settled, longest=life if ISSUING[attempt.mode].announces_rest else 0)
         is_same = old is not None and old.sha256 == digest
         credential = Credential(
             generation=record.generation + (not is_same),

@@ -15,6 +15,7 @@ from zhongkong.core.command import Applied
 from zhongkong.core.freshness import Freshness
 from zhongkong.core.handing import Handed
 from zhongkong.core.issuing import ISSUING, mode_now
+from zhongkong.core.lineage import parent_of
 from zhongkong.core.model import (
     KINDS_OF,
     NEVER,
@@ -423,6 +424,8 @@ class Keeper:
         now = self.known.now()
         if not self.known.is_wanted(record.slot):
             return Plan(Action.REST, now + LOOK_AGAIN)
+        if self._waits_for_parent(record):
+            return Plan(Action.REST, now + PROBES_APART)
         if not self._must_wait_for_store(record):
             return plan(record, now)
         is_doubtful = self.known.freshness(record) is Freshness.DOUBTFUL
@@ -434,6 +437,15 @@ class Keeper:
         if not self.known.is_cut_off_from(record.slot) or account is None:
             return False
         return record.insist or ISSUING[mode_now(account, record, self.known.now())].ends_former
+
+    def _waits_for_parent(self, record: Record) -> bool:
+        """Say whether what it takes to ask for the credential is dead, and cannot be had without the store."""
+        account = self.known.account(record.slot.appid)
+        if account is None:
+            return False
+        parent = parent_of(record.slot, mode_now(account, record, self.known.now()))
+        kept = self.known.record(parent) if parent is not None else None
+        return kept is not None and self._must_wait_for_store(kept) and self.known.freshness(kept) is Freshness.DEAD
 
     @property
     def attending(self) -> int:

@@ -212,11 +212,14 @@ class SceneStore(MemoryStore):
         """How often a single record was read."""
         self.polls = 0
         """How often somebody asked what changed."""
+        self.applied = 0
+        """How often somebody wanted to change something."""
         self.step = 0.0
         super().__init__(lambda: clock.wall() + self.step)
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply, if the way is open; the answer takes a millisecond too, so that one can be stopped before it."""
+        self.applied += 1
         await self._go()
         await self._refuse_if_full()
         applied = await super().apply(commands)

@@ -361,6 +361,21 @@ def test_a_dead_parent_is_replaced_while_the_store_is_away() -> None:
     assert scene.read(slot=TICKET).generation == 2
 
 
+def test_a_ticket_whose_token_only_the_store_can_replace_is_left_alone_until_it_is_back() -> None:
+    """A classic token is minted under a claim or not at all: there is nothing to try, every second, for hours."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.read(slot=TICKET)
+    scene.store.is_away = True
+    scene.turn(7300)
+    before = scene.store.applied
+    scene.turn(3600)
+    assert scene.store.applied - before == 0
+    scene.store.is_away = False
+    scene.turn(15)
+    assert scene.read(slot=TICKET).generation == 2
+
+
 def test_after_a_restart_a_ticket_is_kept_from_its_first_read_on() -> None:
     """What was read before is nobody's knowledge; it is in the store until its end."""
     scene = Scene(switches=NEW, replicas=2)

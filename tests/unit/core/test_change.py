@@ -22,6 +22,7 @@ from tests.unit.core.records import (
     records,
 )
 from zhongkong.core.change import Change, Remove, Restamp, WriteBack, change_account
+from zhongkong.core.claim import Claim, Claimed
 from zhongkong.core.freshness import Freshness, judge_freshness, trust_of
 from zhongkong.core.model import (
     NEVER,
@@ -38,7 +39,10 @@ from zhongkong.core.model import (
     Trouble,
     hash_value,
 )
+from zhongkong.core.retry import shanghai_day
 from zhongkong.core.rounds import Action, plan
+from zhongkong.core.save import Save
+from zhongkong.wechat.answers import Granted
 from zhongkong.wechat.errcodes import ProbeVerdict
 
 BLOCKED = Retry(NOW + 200.0, 3, Trouble("blocked", 40164))
@@ -275,6 +279,28 @@ def test_a_removed_account_stays_removed_but_its_count_goes_on() -> None:
     """It was removed from the new store before we came."""
     made, _ = after(WriteBack(SLOT, build_record(generation=9)), Record(SLOT, removed=True, generation=1))
     assert (made.removed, made.credential, made.generation) == (True, None, 9)
+
+
+@pytest.mark.parametrize("mode", [Mode.CLASSIC, Mode.STABLE])
+def test_an_account_of_a_sandbox_that_comes_back_may_spend_what_its_short_tokens_cost(mode: Mode) -> None:
+    """A token of 60 s is asked for 120 times as often; 200 calls were nothing, and are no reason to go dark now."""
+    spent = Spent(shanghai_day(NOW), 2000)
+    gone, _ = after(Remove(SLOT), build_record(mode, build_credential(mode, life=60), spent=spent))
+    back, _ = after(Change(SLOT, 2), gone)
+    account = build_account(mode, base_url=SANDBOX, revision=2)
+    assert isinstance(after(Claim(SLOT, account, "mine", 1), back)[1], Claimed)
+
+
+@pytest.mark.parametrize("mode", [Mode.CLASSIC, Mode.STABLE])
+def test_what_an_account_that_comes_back_is_issued_lives_as_long_as_is_announced(mode: Mode) -> None:
+    """It may have come back elsewhere, where tokens live a minute: then they are renewed as such."""
+    gone, _ = after(Remove(SLOT), build_record(mode, build_credential(mode)))
+    back, _ = after(Change(SLOT, 2), gone)
+    account = build_account(mode, base_url=SANDBOX, revision=2)
+    claimed, _ = after(Claim(SLOT, account, "mine", 1), back)
+    saved, _ = after(Save(SLOT, account, "mine", Granted("token-2", 60)), claimed)
+    assert saved.credential is not None
+    assert (saved.credential.life, saved.longest) == (60, 60 if mode is Mode.STABLE else 0)
 
 
 @given(records(), records(), moments)

@@ -110,7 +110,8 @@ def test_a_day_has_2000_asks() -> None:
 def test_only_the_rest_is_announced_so_the_longest_life_counts() -> None:
     """At the platform's own host a token lives two hours at least, whatever a late ask was told."""
     assert life_of(Record(TOKEN), ACCOUNT, Mode.WECOM, 311) == 7200
-    assert life_of(Record(TOKEN, longest=60), replace(ACCOUNT, base_url=SANDBOX), Mode.WECOM, 17) == 60
+    record = replace(build_record(Mode.WECOM), longest=60)
+    assert life_of(record, replace(ACCOUNT, base_url=SANDBOX), Mode.WECOM, 17) == 60
 
 
 def test_it_is_asked_in_its_last_window_and_at_its_end() -> None:

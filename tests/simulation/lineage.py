@@ -1,0 +1,109 @@
+"""Parents and children: a ticket is asked for with a token that may be dead. Invariants 2 and 3, of two slots."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.families import NO_SUCH_TOKEN, name_of, parent_of, route_of
+from tests.simulation.ledger import Aside, Flight
+from tests.simulation.surroundings import LEASED
+from zhongkong.core.command import Command
+from zhongkong.core.model import Slot, hash_value
+from zhongkong.core.reject import EndProbe, Reject
+from zhongkong.wechat.answers import Refused
+
+if TYPE_CHECKING:
+    from tests.simulation.oracle import Oracle
+    from tests.simulation.universe import Replica
+
+REMEMBERED = 32
+UNDER_WAY = 2.0
+"""How long it may take from looking for the parent to the child's claim."""
+
+
+class Lineage:
+    """Watches what is asked for with what, who waits for whom, and who is blamed."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._oracle = oracle
+        self._universe = oracle.universe
+        self._asked_with: defaultdict[Slot, list[Flight]] = defaultdict(list)
+        """The last requests for each ticket."""
+
+    def obtains(self, replica: Replica, slot: Slot) -> None:
+        """Leases never nest: who holds a child's waits for no parent."""
+        leased = LEASED.get()
+        if leased is None or leased.slot == slot:
+            return
+        lease = self._universe.store.peek(leased.slot).lease
+        if lease is not None and lease.fence == leased.fence and lease.holds(self._universe.store.clock):
+            self._oracle.fail(
+                "2", f"replica {replica.index} waits for {name_of(slot)} and holds the lease of {name_of(leased.slot)}"
+            )
+
+    def judge_caller(self, command: Command[Any]) -> None:
+        """A child's reject never touches its parent: callers say in their names what they were refused."""
+        if not isinstance(command, Reject | EndProbe):
+            return
+        kind, _, _ = command.caller.partition(" ")
+        if kind and kind != command.slot.kind:
+            self._oracle.fail("3", f"{name_of(command.slot)} was looked at because of a rejected {kind}")
+
+    # --- asked with a dead parent
+
+    def departs(self, flight: Flight) -> None:
+        """A request leaves: never again with a token that it was refused with, unless that failure was waited out."""
+        parent = flight.order.parent
+        if (parent is None) is not (parent_of(flight.slot) is None):
+            self._oracle.fail("2", f"{name_of(flight.slot)} was asked for with the wrong thing")
+        if parent is None:
+            return
+        asked = self._asked_with[flight.slot]
+        digest = _parent(flight)
+        for one in asked:
+            if _parent(one) == digest and self._is_refused(one) and self._could_know(flight, one, digest):
+                self._oracle.fail(
+                    "3", f"{name_of(flight.slot)} was asked for again with the token that it was refused with"
+                )
+        self._asked_with[flight.slot] = [*asked, flight][-REMEMBERED:]
+
+    def judge_blame(self, command: EndProbe) -> None:
+        """A living token was condemned on a child's word: believed if the platform said it, and not twice."""
+        slots, digest = self._universe.families[command.slot.appid], command.sha256
+        flights = [one for slot in slots for one in self._asked_with[slot] if _parent(one) == digest]
+        said = [one for one in flights if self._is_refused(one)]
+        self._oracle.slots[command.slot].asides.append(Aside(self._oracle.now(), "a child was refused"))
+        if not said:
+            self._oracle.fail("1", f"{name_of(command.slot)} lives, and was condemned for a child that nobody refused")
+        for one in said:
+            attempt = one.attempt
+            if attempt is None or attempt.clock != command.began_at:
+                continue
+            if attempt.trouble is not None and attempt.trouble in NO_SUCH_TOKEN[route_of(one.slot)]:
+                self._oracle.fail(
+                    "1", f"{name_of(command.slot)} lives, and {name_of(one.slot)} had been refused with another one too"
+                )
+
+    def _is_refused(self, flight: Flight) -> bool:
+        outcome = flight.outcome
+        return isinstance(outcome, Refused) and outcome.errcode in NO_SUCH_TOKEN[route_of(flight.slot)]
+
+    def _could_know(self, flight: Flight, refused: Flight, digest: str) -> bool:
+        """Say whether who sends this one knew of that refusal, and nothing was waited for since."""
+        replica, answered = flight.replica, refused.answered if refused.answered is not None else float("inf")
+        watched, parent = self._oracle.slots[flight.slot], parent_of(flight.slot)
+        is_waited_out = any(at >= answered and isinstance(outcome, Refused) for at, outcome in watched.told)
+        disturbed = max(replica.disturbed_at, self._oracle.troubles.store_until(replica), self._oracle.store_lost_at)
+        if parent is None or is_waited_out or max(disturbed, watched.changed_at) >= refused.needed_at:
+            return False
+        if flight.process is refused.process:
+            return flight.needed_at >= answered
+        gone_at = self._oracle.slots[parent].gone_at.get(digest, float("inf"))
+        return gone_at + self._oracle.lag(replica) + UNDER_WAY < flight.needed_at
+
+
+def _parent(flight: Flight) -> str:
+    """Return the sha-256 of what it was asked with."""
+    parent = flight.order.parent
+    return hash_value(parent.reveal()) if parent is not None else ""
