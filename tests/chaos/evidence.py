@@ -116,7 +116,9 @@ def concerns(spell: Spell, appid: str) -> bool:
 
 
 PROCESS = frozenset({"kill", "stop", "orphan"})
-STORE = frozenset({"full", "locked"})
+WIRE = frozenset({"distant", "severed", "silent", "deaf", "half_open", "unacknowledged"})
+SERVER = WIRE | {"down", "crash", "readonly"}
+STORE = SERVER | {"full", "locked"}
 PLATFORM = frozenset({"slow", "late", "lost", "unsaid", "cut", "garbage", "page", "busy", "quota", "barred", "dark"})
 CHANGE = frozenset({"mode", "secret"})
 """What makes minting another matter: a claim's lease is void from then on."""

@@ -13,7 +13,19 @@ from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
-from tests.chaos.evidence import CHANGE, PLATFORM, PROCESS, STORE, Call, Evidence, Passed, Read, Rejected, Token
+from tests.chaos.evidence import (
+    CHANGE,
+    PLATFORM,
+    PROCESS,
+    SERVER,
+    STORE,
+    Call,
+    Evidence,
+    Passed,
+    Read,
+    Rejected,
+    Token,
+)
 
 CLOCKS = 0.05
 """Between two programs' readings of one clock, with what lies between reading and acting."""
@@ -22,6 +34,8 @@ SEEN = 3.25
 STALE_FOR = 10.0 + SEEN
 """Who could not write looks every 10 s if he can; a replica that begins or wakes up asks at once."""
 DEADLINE, LEASE, PATIENCE = 10.0, 20.0, 5.0
+TRANSACTIONS_LIVE = 5.0
+"""A database server ends a longer one."""
 SLACK = 3.0
 """On a busy machine, beyond what the hub promises."""
 VERDICT_HOLDS, VERDICT_HOLDS_LONGEST = 10.0, 300.0
@@ -101,14 +115,17 @@ class _Judge:
     def _when_gone(self) -> dict[tuple[str, int], tuple[float, float]]:
         """Return between when the proof of a generation's death, or its successor, was committed.
 
-        The log is stamped in the transaction; a process stopped in the middle of it commits when it goes on.
+        The log is stamped in the transaction; a process stopped in the middle of it commits when it goes on, and one
+        whose server is in trouble as late as that lets it.
         """
         gone: dict[tuple[str, int], tuple[float, float]] = {}
         for event in self._events:
             back = {"condemned": 0, "minted": 1}.get(event.code)
             if back is not None:
                 stopped = self._weather.between(event.at - 1, event.at + 1, ("stop",))
-                between = (event.at, max([event.at, *(spell.ended for spell in stopped)]))
+                is_late = self._weather.was(event.at - 1, event.at + TRANSACTIONS_LIVE, SERVER)
+                latest = event.at + TRANSACTIONS_LIVE * is_late
+                between = (event.at, max([latest, *(spell.ended for spell in stopped)]))
                 key = (event.appid, event.generation - back)
                 gone[key] = min(between, gone.get(key, NEVER))
         return gone
@@ -143,12 +160,19 @@ class _Judge:
                 spans[appid].append((since, min(token.dies_at, self._gone.get(key, NEVER)[0])))
         return spans
 
-    def _ending_mint(self, token: Token) -> float:
-        """Return when the mint arrived that ended a replaced token."""
+    def _enders(self, token: Token) -> list[Token]:
+        """Return what was issued after a replaced token until it ended of that: one, or two in short succession."""
         line = self._lines[token.appid, token.mode]
         later = line[bisect_left([one.issued_at for one in line], token.issued_at) + 1 :][:2]
-        by_second = [one for one in later[1:] if one.issued_at <= token.dies_at + CLOCKS]
-        return (by_second or later)[0].issued_at if later else token.dies_at
+        return [*later[:1], *(one for one in later[1:] if one.issued_at <= token.dies_at + CLOCKS)]
+
+    def _ending_mint(self, token: Token) -> float:
+        """Return when the mint arrived that ended a replaced token."""
+        return max((one.issued_at for one in self._enders(token)), default=token.dies_at)
+
+    def _was_ended_elsewhere(self, token: Token) -> bool:
+        """A stranger had a part in it."""
+        return any(one.ip != HUB for one in self._enders(token))
 
     # --- 7, and what a generation is
 
@@ -202,7 +226,7 @@ class _Judge:
             return f"proof or successor was saved {read.began - gone:.1f} s before"
         if gone < inf:
             return ""
-        if token.end == "revoked":
+        if token.end == "revoked" or (token.end == "replaced" and self._was_ended_elsewhere(token)):
             return self._why_unproved(read, token)
         if token.end == "replaced":
             ended = self._ending_mint(token)
@@ -238,7 +262,7 @@ class _Judge:
 
     def _is_aside(self, read: Read, token: Token) -> bool:
         """A reject, a stranger, a force or a changed account, unknown to who promised, or later."""
-        if token.end == "revoked":
+        if token.end == "revoked" or (token.end == "replaced" and self._was_ended_elsewhere(token)):
             return True
         if token.end != "replaced":
             return False

@@ -41,9 +41,10 @@ class Readers:
         self._scene = scene
         self._random = random
         held: dict[str, Held] = {}
-        self._lines = [Line(scene.hub.url, held, sends_etags=index % 2 == 1) for index in range(LINES)]
-        self._quiet = [Line(scene.hub.url, held, connections=1) for _ in range(QUIET_LINES)]
-        self._crowd = Line(scene.hub.url, held)
+        urls = scene.hubs.urls
+        self._lines = [Line(urls, held, sends_etags=index % 2 == 1) for index in range(LINES)]
+        self._quiet = [Line([urls[index % len(urls)]], held, connections=1) for index in range(QUIET_LINES)]
+        self._crowd = Line(urls, held)
         self._latest: dict[str, str] = {}
         self._former: dict[str, str] = {}
         self._rejecting: set[str] = set()

@@ -13,12 +13,12 @@ from random import Random
 from typing import Any
 
 from tests.chaos.acts import Actor
-from tests.chaos.disk import Disk
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import Violation, judge
 from tests.chaos.plan import Act, Plan
 from tests.chaos.readers import Readers
 from tests.chaos.scene import Scene, open_scene
+from tests.chaos.stores import Store
 from tests.chaos.witness import Witness
 
 RATE = 500.0
@@ -27,7 +27,7 @@ CALM = 16.0
 WELL_WITHIN = 45.0
 """Seconds: a worker that died young again and again is begun anew after 30."""
 REPORT_EVERY = 10.0
-CHANGES = ("revoke", "storm", "force", "insist", "try", "name", "mode", "secret")
+CHANGES = ("revoke", "storm", "stranger", "force", "insist", "try", "name", "mode", "secret")
 """What is played that is no fault."""
 
 
@@ -73,13 +73,13 @@ class Outcome:
 
 
 async def play(
-    plan: Plan, disk: Disk, directory: Path, tell: Callable[[str], None], *, rate: float = RATE, calm: float = CALM
+    plan: Plan, store: Store, directory: Path, tell: Callable[[str], None], *, rate: float = RATE, calm: float = CALM
 ) -> Outcome:
     """Play a plan in `directory`, with `rate` reads a second, and judge it.
 
     Whatever was started has ended when this returns or raises.
     """
-    async with open_scene(plan, disk, directory) as scene:
+    async with open_scene(plan, store, directory) as scene:
         readers = Readers(scene, Random(f"readers {plan.seed}"))
         actor = Actor(scene, readers, Random(f"actor {plan.seed}"), plan.accounts)
         witness = Witness(scene)
