@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ import aiohttp
 import psutil  # type: ignore[import-untyped]  # it has no annotations
 
 from tests.chaos.evidence import STORE
-from tests.chaos.hubs import REPLICAS
+from tests.chaos.hubs import REPLICAS, Hub
 from tests.chaos.plan import FOR_EVER, Act, PlannedAccount
 from tests.chaos.programs import Asked
 from tests.chaos.readers import OUTSIDE, Readers
@@ -74,17 +74,22 @@ class Actor:
     async def _kill(self, act: Act) -> None:
         given = dict(act.values)
         victims = await self._pick_replicas(given["count"], holding=given["holding"])
-        with self._scene.spell("kill", told=f"{len(victims)} of {REPLICAS}"):
+        told = f"{len(victims)} of {REPLICAS}"
+        await asyncio.gather(*(self._kill_of(hub, ones, told) for hub, ones in self._scene.hubs.sort(victims)))
+
+    async def _kill_of(self, hub: Hub, victims: Sequence[psutil.Process], told: str) -> None:
+        with self._scene.spell("kill", told=told, hub=hub.alone):
             self.deaths += _signal(victims, signal.SIGKILL)
             await asyncio.sleep(0.2)
-            await self._scene.wait_until_whole()
+            await self._scene.wait_until_whole([hub])
 
     async def _stop(self, act: Act) -> None:
         async with self._scene.undisturbed:
             await self._readers.read_quietly()
             one = self._held.pop() if self._held and dict(act.values)["holding"] else None
             victims = await self._pick_replicas(1, holding=dict(act.values)["holding"], one=one)
-            with self._scene.spell("stop", told=f"{act.lasts:.0f} s"):
+            hubs = {hub.alone for hub, _ in self._scene.hubs.sort(victims)}
+            with self._scene.spell("stop", told=f"{act.lasts:.0f} s", hub="".join(hubs)):
                 _signal(victims, signal.SIGSTOP)
                 try:
                     await asyncio.sleep(act.lasts)
@@ -144,8 +149,10 @@ class Actor:
     # --- the store
 
     async def _suffer(self, act: Act) -> None:
-        given = dict(act.values)
-        with self._scene.spell(act.kind, told=str(given) if given else ""):
+        told = str(dict(act.values)) if act.values else ""
+        with ExitStack() as spells:
+            for hub in self._scene.store.concerned(act):
+                spells.enter_context(self._scene.spell(act.kind, told=told, hub=hub))
             await self._scene.store.suffer(act)
 
     # --- the platform

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import psutil  # type: ignore[import-untyped]  # it has no annotations
@@ -30,9 +29,21 @@ class Hub(Program):
         super().__init__(arguments, log, temporary, environment)
         self.url = f"http://127.0.0.1:{port}"
         self.data = data
+        self.alone = self.url if workers == 1 else ""
+        """Its URL, where what happens to a replica concerns only those who ask this hub."""
         self._workers = workers
+        self._beginning = asyncio.Lock()
 
-    async def is_answering(self, http: aiohttp.ClientSession) -> bool:
+    async def wait_until_whole(self, http: aiohttp.ClientSession) -> None:
+        """Return when all its replicas are there and answer; if it ended it is begun anew, as a machine does."""
+        while not (len(self.replicas()) >= self._workers and await self._is_answering(http)):
+            async with self._beginning:
+                if not self.is_alive:
+                    with suppress(RuntimeError):  # it ended again: why is in its log
+                        await self.start()
+            await asyncio.sleep(0.1)
+
+    async def _is_answering(self, http: aiohttp.ClientSession) -> bool:
         """Say whether a new connection is answered. One that was stopped goes on: that is as well as it can be."""
         try:
             async with http.get(f"{self.url}/healthz", timeout=aiohttp.ClientTimeout(ANSWERS_WITHIN)) as answer:
@@ -59,53 +70,39 @@ class Hubs:
     """All hubs of a run, over one store."""
 
     def __init__(self, hubs: Sequence[Hub]) -> None:
-        self._hubs = hubs
-        self._beginning = asyncio.Lock()
+        self.all = hubs
         self.urls = tuple(hub.url for hub in hubs)
 
     @property
     def first(self) -> Hub:
         """Return the hub that made the store."""
-        return self._hubs[0]
+        return self.all[0]
 
     async def start(self) -> str:
         """Start all of them under one seal, and return the first key of the store."""
         key: str = (await self.first.start())["first_key"]
-        for hub in self._hubs[1:]:
+        for hub in self.all[1:]:
             hub.data.mkdir(mode=0o700)
             shutil.copy(self.first.data / SEAL, hub.data)
-        await asyncio.gather(*(hub.start() for hub in self._hubs[1:]))
+        await asyncio.gather(*(hub.start() for hub in self.all[1:]))
         return key
-
-    async def begin_dead(self) -> None:
-        """Begin those anew that ended, as a machine's supervisor does; why one ends again is in its log."""
-        async with self._beginning:
-            dead = [hub for hub in self._hubs if not hub.is_alive]
-            ended: list[Any] = await asyncio.gather(*(hub.start() for hub in dead), return_exceptions=True)
-        for error in ended:
-            if isinstance(error, BaseException) and not isinstance(error, RuntimeError):
-                raise error
 
     async def end(self) -> int:
         """Have all end in order, and return the gravest exit code."""
-        return max(await asyncio.gather(*(hub.end() for hub in self._hubs)), key=abs)
+        return max(await asyncio.gather(*(hub.end() for hub in self.all)), key=abs)
 
     async def kill(self) -> None:
         """Kill all that is left of them."""
-        await asyncio.gather(*(hub.kill() for hub in self._hubs))
-
-    @property
-    def are_alive(self) -> bool:
-        """Say whether all replicas are there."""
-        return len(self.replicas()) >= REPLICAS
-
-    async def are_answering(self, http: aiohttp.ClientSession) -> bool:
-        """Say whether all of them are."""
-        return all(await asyncio.gather(*(hub.is_answering(http) for hub in self._hubs)))
+        await asyncio.gather(*(hub.kill() for hub in self.all))
 
     def replicas(self) -> list[psutil.Process]:
         """Return the processes that serve."""
-        return [replica for hub in self._hubs for replica in hub.replicas()]
+        return [replica for hub in self.all for replica in hub.replicas()]
+
+    def sort(self, replicas: Sequence[psutil.Process]) -> list[tuple[Hub, list[psutil.Process]]]:
+        """Return the replicas by the hub that they are of."""
+        sorted_ = [(hub, [one for one in hub.replicas() if one in replicas]) for hub in self.all]
+        return [(hub, ones) for hub, ones in sorted_ if ones]
 
     def holders(self, port: int) -> list[psutil.Process]:
         """Return the replicas that wait for an answer of the sandbox on `port`."""

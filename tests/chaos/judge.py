@@ -19,6 +19,7 @@ from tests.chaos.evidence import (
     PROCESS,
     SERVER,
     STORE,
+    WIRE,
     Call,
     Evidence,
     Passed,
@@ -201,7 +202,7 @@ class _Judge:
 
     def _may_be_unsaved(self, read: Read) -> bool:
         """It was handed out by one who could not save it yet: if he dies before he can, nobody knows of it."""
-        return self._weather.was(read.began - SEEN, read.ended, STORE)
+        return self._weather.was(read.began - SEEN, read.ended, STORE, hub=read.hub)
 
     # --- 1
 
@@ -220,7 +221,7 @@ class _Judge:
         """Return why nothing excuses it that a dead token was handed out unmarked, or nothing."""
         gone = self._gone.get((read.appid, read.generation), NEVER)[1]
         if read.stale:
-            could_be = self._weather.was(read.began - STALE_FOR, read.began, STORE | PROCESS)
+            could_be = self._weather.was(read.began - STALE_FOR, read.began, STORE | PROCESS, hub=read.hub)
             return "" if could_be else "stale, and nothing kept the hub from its store"
         if read.began > gone + SEEN:
             return f"proof or successor was saved {read.began - gone:.1f} s before"
@@ -369,7 +370,7 @@ class _Judge:
 
     def _why_failed(self, read: Read) -> str:
         if read.status == 0:
-            return "" if self._weather.was(read.began - 1, read.ended + CLOCKS, PROCESS) else "no answer came"
+            return "" if self._was_process(read) else "no answer came"
         if read.status not in (429, 503):
             return "an answer that no weather explains"
         bound = AFTER.get(read.problem, LEASE + DEADLINE + PATIENCE)
@@ -381,19 +382,32 @@ class _Judge:
     def _is_withheld(self, read: Read, until: float) -> bool:
         """A credential was known, from the beginning of the read until then.
 
-        A worker that began while the store was away has no memory: that is aside.
+        A replica that began while the store was away has no memory, and one that was cut off knows of nothing that was
+        saved meanwhile: that is aside.
         """
-        if not any(since <= read.began and until < end for since, end in self._known.get(read.appid, ())):
+        if not any(
+            since <= read.began and until < end and not self._was_cut_off(read, since)
+            for since, end in self._known.get(read.appid, ())
+        ):
             return False
-        since = read.began - LEASE
-        has_no_memory = self._weather.was(since, read.ended, STORE) and self._weather.was(since, read.ended, PROCESS)
+        has_no_memory = all(
+            self._weather.was(read.began - LEASE, read.ended, kinds, hub=read.hub) for kinds in (STORE, PROCESS)
+        )
         return not (read.problem.startswith("store_") and has_no_memory)
+
+    def _was_cut_off(self, read: Read, since: float) -> bool:
+        """Who was asked did not hear from the store between then and the read."""
+        return self._weather.was(read.began - STALE_FOR, since, WIRE, hub=read.hub)
+
+    def _was_process(self, asked: Read | Passed) -> bool:
+        """Who was asked was killed or stopped meanwhile, or just before."""
+        return self._weather.was(asked.began - 1, asked.ended + CLOCKS, PROCESS, hub=asked.hub)
 
     def _judge_waits(self) -> Iterator[Violation]:
         """Nobody waits beyond his deadline, nor for long while a credential is there that nobody doubts."""
         for read in self._only_reads:
             waited = read.ended - read.began
-            if waited < SLACK or self._weather.was(read.began - 1, read.ended, PROCESS):
+            if waited < SLACK or self._was_process(read):
                 continue
             if waited > PATIENCE + SLACK:
                 yield Violation(read.ended, "4", f"a caller waited {waited:.1f} s for {read.appid}")
@@ -417,7 +431,7 @@ class _Judge:
 
     def _why_not_passed(self, one: Passed) -> str:
         if one.status == 0:
-            return "" if self._weather.was(one.began - 1, one.ended + CLOCKS, PROCESS) else "no answer came"
+            return "" if self._was_process(one) else "no answer came"
         if one.errcode == 0:
             return "" if one.openids == (self._openids[one.appid],) else "another account's answer"
         if one.errcode in DEAD:

@@ -61,13 +61,15 @@ class Line:
     async def pass_on(self, appid: str, path: str, virtual: str) -> Passed:
         """Call the platform through the gateway."""
         params, timeout, began = {"access_token": virtual}, aiohttp.ClientTimeout(REJECT_WITHIN), time.time()
+        hub = next(self._hubs)
         try:
-            async with self.session.get(next(self._hubs) + path, params=params, timeout=timeout) as answer:
+            async with self.session.get(hub + path, params=params, timeout=timeout) as answer:
                 told = json.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return Passed(began, time.time(), appid, 0, said=type(error).__name__)
+            return Passed(began, time.time(), appid, 0, said=type(error).__name__, hub=hub)
         openids = tuple(told.get("data", {}).get("openid", ()))
-        return Passed(began, time.time(), appid, answer.status, told.get("errcode", 0), told.get("errmsg", ""), openids)
+        errcode, errmsg = told.get("errcode", 0), told.get("errmsg", "")
+        return Passed(began, time.time(), appid, answer.status, errcode, errmsg, openids, hub)
 
     async def close(self) -> None:
         """Hang up."""
@@ -77,16 +79,17 @@ class Line:
         self, method: str, appid: str, path: str, key: str, seen: int, within: float, **message: Any
     ) -> tuple[Read, str]:
         """Return what came of a call, and the ETag of what was handed out."""
-        url = f"{next(self._hubs)}/v1/accounts/{appid}/access_token{path}"
+        hub = next(self._hubs)
+        url = f"{hub}/v1/accounts/{appid}/access_token{path}"
         message["headers"] = {"Authorization": f"Bearer {key}", **message.get("headers", {})}
         began = time.time()
         try:
             async with self.session.request(method, url, timeout=aiohttp.ClientTimeout(within), **message) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            return Read(began, time.time(), appid, 0, type(error).__name__, seen=seen), ""
+            return Read(began, time.time(), appid, 0, type(error).__name__, seen=seen, hub=hub), ""
         etag = answer.headers.get("ETag", "")
-        read = Read(began, time.time(), appid, answer.status, seen=seen)
+        read = Read(began, time.time(), appid, answer.status, seen=seen, hub=hub)
         return self._fill_in(read, etag, json.loads(content) if content else {}), etag
 
     def _fill_in(self, read: Read, etag: str, told: dict[str, Any]) -> Read:

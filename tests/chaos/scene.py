@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 
 from tests.chaos.evidence import Evidence, Spell
-from tests.chaos.hubs import Hubs
+from tests.chaos.hubs import Hub, Hubs
 from tests.chaos.plan import Plan, PlannedAccount
 from tests.chaos.programs import Asked, Program, Web, free_port
 from tests.chaos.stores import Store
@@ -63,9 +63,9 @@ class Scene:
         return urlsplit(self.platform.url).port or 0
 
     @contextmanager
-    def spell(self, kind: str, appid: str = "", told: str = "") -> Iterator[None]:
+    def spell(self, kind: str, appid: str = "", told: str = "", hub: str = "") -> Iterator[None]:
         """Note that something is wrong while the block runs, and a moment longer: its traces go by."""
-        open_one = Spell(kind, time.time(), float("inf"), appid, told)
+        open_one = Spell(kind, time.time(), float("inf"), appid, told, hub)
         self.evidence.weather.spells.append(open_one)
         try:
             yield
@@ -73,11 +73,9 @@ class Scene:
             self.evidence.weather.spells.remove(open_one)
             self.evidence.weather.spells.append(open_one._replace(ended=time.time() + 0.5))
 
-    async def wait_until_whole(self) -> None:
-        """Return when all replicas are there and answer; what ended and has nobody else to do so is begun anew."""
-        while not (self.hubs.are_alive and await self.hubs.are_answering(self.http)):
-            await self.hubs.begin_dead()
-            await asyncio.sleep(0.1)
+    async def wait_until_whole(self, hubs: Sequence[Hub] = ()) -> None:
+        """Return when these hubs, or all, are whole; one that ended and has nobody else to do so is begun anew."""
+        await asyncio.gather(*(hub.wait_until_whole(self.http) for hub in hubs or self.hubs.all))
 
     async def add_fault(self, fault: dict[str, Any]) -> int:
         """Let a fault lie in wait at the sandbox, and return its id. The platform's distance comes after all others."""

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -23,7 +23,7 @@ from tests.own_databases import OWN, OwnServer, holding, own_server_in
 
 T = TypeVar("T")
 
-WIRE = Path(__file__).with_name("wire.py")
+WIRE = Path(__file__).parents[1] / "wires.py"
 MEGABYTES = 192
 STORES = ("sqlite", *OWN)
 EVENTS_LOCK = "SELECT id FROM zhongkong_meta FOR UPDATE"
@@ -36,6 +36,7 @@ class ServerStore:
         self._server = server
         self._disk = disk
         self._wires = wires
+        self._urls: Sequence[str] = ()
         self._sufferings: dict[str, Callable[[Act], Awaitable[None]]] = {
             "down": self._down,
             "crash": self._crash,
@@ -49,7 +50,9 @@ class ServerStore:
 
     def hubs(self, directory: Path, temporary: Path) -> Hubs:
         """Return three hubs, with a wire each."""
-        return Hubs([self._hub(directory, temporary, number, wire) for number, wire in enumerate(self._wires, 1)])
+        hubs = Hubs([self._hub(directory, temporary, number, wire) for number, wire in enumerate(self._wires, 1)])
+        self._urls = hubs.urls
+        return hubs
 
     def _hub(self, directory: Path, temporary: Path, number: int, wire: Wire) -> Hub:
         url = urlsplit(self._server.url)
@@ -62,6 +65,10 @@ class ServerStore:
             workers=1,
             environment={"ZHONGKONG_STORE_URL": url.geturl()},
         )
+
+    def concerned(self, act: Act) -> Sequence[str]:
+        """Return those whose wires it is about."""
+        return [self._urls[number] for number in dict(act.values).get("wires", ())] or [""]
 
     async def suffer(self, act: Act) -> None:
         """Play one fault of the server, or of wires."""
@@ -119,7 +126,7 @@ class ServerStore:
 
 
 class Wire:
-    """The program of `wire.py`: busy as this process is, nothing waits for it here."""
+    """The program of `tests/wires.py`: busy as this process is, nothing waits for it here."""
 
     def __init__(self, process: Process, port: int) -> None:
         self._process = process

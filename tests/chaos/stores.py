@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +26,9 @@ class Store(Protocol):
     def hubs(self, directory: Path, temporary: Path) -> Hubs:
         """Return the hubs over it, not started yet; `directory` is for their logs."""
 
+    def concerned(self, act: Act) -> Sequence[str]:
+        """Return the URLs of the hubs that a fault concerns; an empty one is all of them."""
+
     async def suffer(self, act: Act) -> None:
         """Play one of its faults, to its end."""
 
@@ -43,6 +46,10 @@ class FileStore:
         """Return one hub, with workers."""
         log, data = directory / "hub.log", self._disk.path / "data"
         return Hubs([Hub(data, log, temporary, port=free_port(), workers=REPLICAS, environment={})])
+
+    def concerned(self, act: Act) -> Sequence[str]:  # noqa: ARG002 (they share the file)
+        """Return all of them."""
+        return [""]
 
     async def suffer(self, act: Act) -> None:
         """Fill the disk, or hold the lock."""

@@ -1,4 +1,4 @@
-"""Short runs of chaos, with everything real: replicas, a file or a server, the sandbox, readers, and what goes wrong."""
+"""Short runs of chaos, with everything real: replicas, a file or a server, the sandbox, readers, what goes wrong."""
 
 from __future__ import annotations
 

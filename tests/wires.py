@@ -1,6 +1,6 @@
 """The wire between a replica and its database: a TCP proxy that is slow, silent or cut when it is told to be.
 
-`python wire.py TO_PORT` says on which port it listens, and passes bytes on until its input ends. Each line of that is
+`python wires.py TO_PORT` says on which port it listens, and passes bytes on until its input ends. Each line of that is
 a state: one of `STATES`, or `distant SECONDS`.
 """
 
@@ -33,7 +33,6 @@ class Wire:
         self._seconds = 0.0
         self._turned = asyncio.Condition()
         self._pairs: set[_Pair] = set()
-        self._talks: set[asyncio.Task[None]] = set()
         self._commits = 0
 
     async def turn(self, state: str, seconds: float = 0.0) -> None:
