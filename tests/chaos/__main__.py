@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import pickle
+import resource
 import shutil
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import Violation, judge
 from tests.chaos.plan import Faults, Plan, draw_plan
-from tests.chaos.run import Outcome, play
+from tests.chaos.run import RATE, Outcome, play
 from tests.chaos.servers import STORES, open_store
 from tests.chaos.story import tell_story, tell_violations
 
@@ -30,6 +31,7 @@ def main() -> int:
     options = _parse()
     if options.again is not None:
         return _judge_again(options.again)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     directory = Path(tempfile.mkdtemp(prefix="zhongkong-chaos-"))
     try:
         outcome = asyncio.run(_until_told_to_end(_run(options, directory)))
@@ -58,7 +60,7 @@ async def _run(options: argparse.Namespace, directory: Path) -> Outcome:
     async with open_store(options.store, directory) as store:
         plan = draw_plan(options.seed, options.seconds, store.faults)
         _tell_plan(plan, store.faults)
-        return await play(plan, store, directory, lambda line: print(line, flush=True))
+        return await play(plan, store, directory, lambda line: print(line, flush=True), rate=options.rate)
 
 
 def _tell_plan(plan: Plan, faults: Faults) -> None:
@@ -93,6 +95,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts (wall clock)")
     parser.add_argument("--store", choices=STORES, default=STORES[0], help="what the hubs stand on")
+    parser.add_argument("--rate", type=float, default=RATE, help="reads a second")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="what the plan is drawn from")
     parser.add_argument("--keep", action="store_true", help="keep logs and evidence of a good run too")
     parser.add_argument("--again", type=Path, metavar="DIRECTORY", help="judge kept evidence once more")

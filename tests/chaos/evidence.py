@@ -119,7 +119,9 @@ def concerns(spell: Spell, appid: str, hub: str = "") -> bool:
     return (not appid or spell.appid in ("", appid)) and (not hub or spell.hub in ("", hub))
 
 
-PROCESS = frozenset({"kill", "stop", "orphan"})
+STALL = "stall"
+"""Nobody's doing: the machine had other work for a while."""
+PROCESS = frozenset({"kill", "stop", "orphan", STALL})
 WIRE = frozenset({"distant", "severed", "silent", "deaf", "half_open", "unacknowledged"})
 SERVER = WIRE | {"down", "crash", "readonly"}
 STORE = SERVER | {"full", "locked"}

@@ -85,7 +85,9 @@ def draw_plan(seed: int, seconds: float, faults: Faults) -> Plan:
     """Return the plan of a seed, for a store that these faults can meet."""
     accounts = tuple(_draw_accounts(Random(f"accounts {seed}"), seconds))
     tracks = [
-        _track(seed, seconds, "process", (3, 14), lambda random: _draw_process(random, faults)),
+        _track(
+            seed, seconds, "process", (8, 30) if faults.wires else (3, 14), lambda random: _draw_process(random, faults)
+        ),
         _track(seed, seconds, "stop", (2, 45), _draw_stop),
         _track(seed, seconds, "store", (3, 18), lambda random: _draw_store(random, faults)),
         _track(seed, seconds, "platform", (1, 12), _draw_platform),

@@ -107,10 +107,11 @@ class Program:
 class Web:
     """The HTTP interface of a program, or of replicas that are asked by turns."""
 
-    def __init__(self, urls: Sequence[str], session: aiohttp.ClientSession) -> None:
+    def __init__(self, urls: Sequence[str], session: aiohttp.ClientSession, within: float = ASK_WITHIN) -> None:
         self.url = urls[0]
         self._turns = cycle(urls)
         self._session = session
+        self._timeout = aiohttp.ClientTimeout(within)
         self.bugs: list[tuple[float, str]] = []
         """What was answered that no weather explains, and when, to whoever insisted."""
 
@@ -122,13 +123,11 @@ class Web:
         *,
         key: str = "",
         headers: Mapping[str, str] | None = None,
-        within: float = ASK_WITHIN,
     ) -> Any:
         """Return the JSON of the answer. Raises Asked, aiohttp.ClientError, TimeoutError."""
         headers = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
-        timeout = aiohttp.ClientTimeout(within)
         url = next(self._turns) + path
-        async with self._session.request(method, url, json=body, headers=headers, timeout=timeout) as answer:
+        async with self._session.request(method, url, json=body, headers=headers, timeout=self._timeout) as answer:
             content = await answer.read()
         told = json.loads(content) if content else None
         if answer.status >= 300:

@@ -29,6 +29,8 @@ DISTANCE = {"path": TOKEN_PATHS, "latency": 0.08}
 """The platform is not in the same room: what races for its answer has the time to."""
 KEYS_KNOWN = 2.5
 """Seconds until every worker knows a new key."""
+CONTROL_WITHIN = 90.0
+"""Seconds. The sandbox is not on trial, and the machine may be busy."""
 READ_LIMITS = {"/cgi-bin/user/get": {"daily": 10**6}}
 
 
@@ -142,7 +144,7 @@ async def open_scene(plan: Plan, store: Store, directory: Path) -> AsyncIterator
         )
         sandbox = Program(["sandbox", "--json", "--port", str(free_port())], directory / "sandbox.log", temporary)
         stack.push_async_callback(sandbox.kill)
-        platform = Web([(await sandbox.start())["sandbox_url"]], http)
+        platform = Web([(await sandbox.start())["sandbox_url"]], http, within=CONTROL_WITHIN)
         hubs = store.hubs(directory, temporary)
         stack.push_async_callback(hubs.kill)
         appids = [one.appid for one in plan.accounts]
