@@ -234,7 +234,8 @@ class Actor:
     async def _mint_elsewhere(self, act: Act) -> None:
         """Somebody who has the secret too fetches a token of his own."""
         asked = {"grant_type": "client_credential", "appid": act.appid, "secret": self._scene.secrets[act.appid]}
-        with self._scene.spell("stranger", act.appid), suppress(Asked, aiohttp.ClientError, TimeoutError):
+        he_may_meet = (Asked, aiohttp.ClientError, TimeoutError, ValueError)  # the platform's faults, as anybody
+        with self._scene.spell("stranger", act.appid), suppress(*he_may_meet):
             await self._scene.platform.ask("GET", f"/cgi-bin/token?{urlencode(asked)}", headers=OUTSIDE)
 
     async def _insist(self, act: Act) -> None:
