@@ -86,7 +86,7 @@ def draw_plan(seed: int, seconds: float, faults: Faults) -> Plan:
     accounts = tuple(_draw_accounts(Random(f"accounts {seed}"), seconds))
     tracks = [
         _track(
-            seed, seconds, "process", (8, 30) if faults.wires else (3, 14), lambda random: _draw_process(random, faults)
+            seed, seconds, "process", (3, 25) if faults.wires else (3, 14), lambda random: _draw_process(random, faults)
         ),
         _track(seed, seconds, "stop", (2, 45), _draw_stop),
         _track(seed, seconds, "store", (3, 18), lambda random: _draw_store(random, faults)),

@@ -30,8 +30,8 @@ class Run(NamedTuple):
 
 RUNS = (
     Run("sqlite", 353, 9.5, frozenset({"kill", "mode", "garbage", "full"})),
-    Run("mysql", 1, 10.0, frozenset()),
-    Run("postgresql", 1, 10.0, frozenset()),
+    Run("mysql", 157, 10.0, frozenset({"kill", "crash", "unacknowledged"})),
+    Run("postgresql", 2311, 10.0, frozenset({"kill", "readonly", "silent"})),
 )
 
 
