@@ -146,19 +146,19 @@ class _Judge:
             lines[token.appid, token.mode].append(token)
         return {key: sorted(line, key=lambda token: token.issued_at) for key, line in lines.items()}
 
-    def _when_known(self) -> dict[str, list[tuple[float, float]]]:
-        """Return, by appid, the spans in which every replica with a memory knew a credential that was alive."""
+    def _when_known(self) -> dict[str, list[tuple[float, float, int]]]:
+        """Return, by appid, when every replica with a memory knew a credential that was alive, and its generation."""
         saved = {(event.appid, event.generation): event.at for event in self._events if event.code == "minted"}
         first: dict[tuple[str, int, str], Read] = {}
         for read in self._handed:
             if not read.doubtful:
                 first.setdefault((read.appid, read.generation, read.value), read)
-        spans: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+        spans: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
         for (appid, generation, value), read in first.items():
             token, key = self._tokens.get(value), (appid, generation)
             since = max(read.ended, saved.get(key, inf)) + SEEN
             if token is not None:
-                spans[appid].append((since, min(token.dies_at, self._gone.get(key, NEVER)[0])))
+                spans[appid].append((since, min(token.dies_at, self._gone.get(key, NEVER)[0]), generation))
         return spans
 
     def _enders(self, token: Token) -> list[Token]:
@@ -267,8 +267,12 @@ class _Judge:
             return True
         if token.end != "replaced":
             return False
-        unseen = LEASE + overlap_of(token.life) if read.stale else SEEN
-        return self._weather.was(read.began - unseen, self._ending_mint(token), ENDS_OURS, token.appid)
+        since = read.began - (LEASE + overlap_of(token.life) if read.stale else SEEN)
+        ended = self._ending_mint(token)
+        for stop in self._weather.between(ended - DEADLINE, ended, ("stop",)):
+            if stop.ended < ended + 1:  # what somebody asked of a hub that was stopped is done when it goes on
+                since = min(since, stop.began)
+        return self._weather.was(since, ended, ENDS_OURS, token.appid)
 
     def _judge_rejects(self) -> Iterator[Violation]:
         """Decided on the store's record: never the same value as a successor; no life for what is long dead."""
@@ -380,14 +384,14 @@ class _Judge:
         return "" if is_explained else "it failed without a reason"
 
     def _is_withheld(self, read: Read, until: float) -> bool:
-        """A credential was known, from the beginning of the read until then.
+        """A credential was known, from the beginning of the read until then, and none later to the reader.
 
         A replica that began while the store was away has no memory, and one that was cut off knows of nothing that was
         saved meanwhile: that is aside.
         """
         if not any(
-            since <= read.began and until < end and not self._was_cut_off(read, since)
-            for since, end in self._known.get(read.appid, ())
+            since <= read.began and until < end and generation >= read.seen and not self._was_cut_off(read, since)
+            for since, end, generation in self._known.get(read.appid, ())
         ):
             return False
         has_no_memory = all(
