@@ -95,10 +95,10 @@ class Scene:
 
     async def clear_up(self) -> None:
         """Have everything go well again."""
-        await self.platform.ask("DELETE", "/sandbox/v1/faults")
-        for appid in self.appids:
-            await self.platform.ask("PATCH", f"/sandbox/v1/accounts/{appid}", {"allow_list": None})
         with self.spell("kill", told="what is not back yet"):
+            await self.platform.ask("DELETE", "/sandbox/v1/faults")
+            for appid in self.appids:
+                await self.platform.ask("PATCH", f"/sandbox/v1/accounts/{appid}", {"allow_list": None})
             await self.wait_until_whole()
 
     async def try_all(self) -> None:
