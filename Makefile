@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 READY := .venv/.ready
 SECONDS ?= 60
+STORE ?= sqlite
 COUNT ?= 100000
 WORKERS ?= 3
 ARGS ?=
@@ -60,8 +61,8 @@ demo: $(READY)  ## see it run: sandbox, hub, one account; ARGS="--lang en" and t
 simulate: $(READY)  ## look for violations of the protocol for SECONDS of machine time
 	@$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(ARGS)
 
-chaos: $(READY)  ## the same with real processes that are killed and stopped, for SECONDS
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(ARGS)
+chaos: $(READY)  ## the same with real processes that are killed and stopped, for SECONDS; STORE=sqlite|mysql|postgresql
+	@$(BIN)/python -m tests.chaos --store $(STORE) --seconds $(SECONDS) $(ARGS)
 
 interop: $(READY)  ## real SDKs from PyPI and npm, unmodified, against sandbox and hub; they are installed in .interop/
 	@$(BIN)/python -m tests.interop $(ARGS)

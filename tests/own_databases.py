@@ -183,15 +183,23 @@ OWN: dict[str, type[OwnPostgresql | OwnMariadb]] = {"postgresql": OwnPostgresql,
 @contextmanager
 def own_server(engine: str) -> Iterator[OwnServer]:
     """Run a server in a directory of its own, which its user can reach; both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="zhongkong-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        if is_root():
-            shutil.chown(directory, **_owner(engine))
-        server = OWN[engine].make(directory)
-        try:
-            yield server
-        finally:
-            server.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="zhongkong-", ignore_cleanup_errors=True) as name,
+        own_server_in(Path(name), engine) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def own_server_in(directory: Path, engine: str) -> Iterator[OwnServer]:
+    """Run a server in a directory that is there and may be its user's."""
+    if is_root():
+        shutil.chown(directory, **_owner(engine))
+    server = OWN[engine].make(directory)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class OwnServers:

@@ -38,7 +38,7 @@ from zhongkong.hub.callback.room import CallbackRoom
 from zhongkong.hub.gateway.gateway import Limits
 from zhongkong.hub.keys import Keyring
 from zhongkong.hub.logs import configure_logging, log_event
-from zhongkong.hub.server import address_of, bind, loop_factory, serve_http, stop_on_signals
+from zhongkong.hub.server import address_of, bind, listen, loop_factory, serve_http, stop_on_signals
 from zhongkong.hub.tail import Tail
 from zhongkong.hub.telemetry import Telemetry, TimedStore
 from zhongkong.hub.tls import build_context, warn_of_end
@@ -265,12 +265,13 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
     if settings.tls_port:
         build_context(settings.data_dir / TLS_FILE, None)  # the same
     doors = _Doors(
-        main=bind(settings.host, settings.port),
-        tls=bind(settings.host, settings.tls_port) if settings.tls_port else None,
-        measures=bind(*settings.metrics_bind) if settings.metrics_bind else None,
+        main=bind(settings.host, settings.port, listens=False),
+        tls=bind(settings.host, settings.tls_port, listens=False) if settings.tls_port else None,
+        measures=bind(*settings.metrics_bind, listens=False) if settings.metrics_bind else None,
     )
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         first_key, seal_made = runner.run(_prepare(settings, accounts))
+        doors.open()
         welcome = Welcome(
             *address_of(doors.main),
             tls=address_of(doors.tls) if doors.tls else None,
@@ -304,6 +305,15 @@ class _Doors(NamedTuple):
     main: socket
     tls: socket | None
     measures: socket | None
+
+    def open(self) -> None:
+        """Take connections: not before the store is ready, which may wait for another replica's migrations.
+
+        Raises: SettingInvalid.
+        """
+        for door in self:
+            if door is not None:
+                listen(door)
 
 
 async def _serve_one(

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import pickle
+import resource
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
-from tests.chaos.disk import Disk, open_disk
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import Violation, judge
-from tests.chaos.plan import Plan, draw_plan
-from tests.chaos.run import Outcome, play
+from tests.chaos.plan import Faults, Plan, draw_plan
+from tests.chaos.run import RATE, Outcome, play
+from tests.chaos.servers import STORES, open_store
 from tests.chaos.story import tell_story, tell_violations
 
 INTERRUPTED = 130
@@ -29,12 +31,10 @@ def main() -> int:
     options = _parse()
     if options.again is not None:
         return _judge_again(options.again)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     directory = Path(tempfile.mkdtemp(prefix="zhongkong-chaos-"))
     try:
-        with open_disk(directory / "disk") as disk:
-            plan = draw_plan(options.seed, options.seconds, has_small_disk=disk.is_small)
-            _tell_plan(plan, disk)
-            outcome = asyncio.run(_play(plan, disk, directory))
+        outcome = asyncio.run(_until_told_to_end(_run(options, directory)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         shutil.rmtree(directory, ignore_errors=True)
         return INTERRUPTED
@@ -49,18 +49,25 @@ def main() -> int:
     return 0 if outcome.is_good else 1
 
 
-def _tell_plan(plan: Plan, disk: Disk) -> None:
-    faults = sorted(act for track in plan.tracks for act in track)
-    print(f"seed {plan.seed}: {len(plan.accounts)} accounts; the plan, rotations aside:", *faults, sep="\n", flush=True)
-    if not disk.is_small:
-        print("no small disk can be mounted here (it takes root): the store is locked, but never full", flush=True)
+async def _until_told_to_end(running: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Run; a SIGTERM ends it as a Ctrl-C does."""
+    task = asyncio.create_task(running)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
-async def _play(plan: Plan, disk: Disk, directory: Path) -> Outcome:
-    """Play the plan; a SIGTERM ends it as a Ctrl-C does."""
-    playing = asyncio.create_task(play(plan, disk, directory, lambda line: print(line, flush=True)))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
-    return await playing
+async def _run(options: argparse.Namespace, directory: Path) -> Outcome:
+    async with open_store(options.store, directory) as store:
+        plan = draw_plan(options.seed, options.seconds, store.faults)
+        _tell_plan(plan, store.faults)
+        return await play(plan, store, directory, lambda line: print(line, flush=True), rate=options.rate)
+
+
+def _tell_plan(plan: Plan, faults: Faults) -> None:
+    acts = sorted(act for track in plan.tracks for act in track)
+    print(f"seed {plan.seed}: {len(plan.accounts)} accounts; the plan, rotations aside:", *acts, sep="\n", flush=True)
+    if faults.missing:
+        print(faults.missing, flush=True)
 
 
 def _keep(outcome: Outcome, directory: Path) -> None:
@@ -87,6 +94,8 @@ def _judge_again(directory: Path) -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the load lasts (wall clock)")
+    parser.add_argument("--store", choices=STORES, default=STORES[0], help="what the hubs stand on")
+    parser.add_argument("--rate", type=float, default=RATE, help="reads a second")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10**6), help="what the plan is drawn from")
     parser.add_argument("--keep", action="store_true", help="keep logs and evidence of a good run too")
     parser.add_argument("--again", type=Path, metavar="DIRECTORY", help="judge kept evidence once more")

@@ -8,16 +8,19 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import psutil  # type: ignore[import-untyped]  # it has no annotations
 
+from tests.chaos.evidence import STORE
+from tests.chaos.hubs import REPLICAS, Hub
 from tests.chaos.plan import FOR_EVER, Act, PlannedAccount
 from tests.chaos.programs import Asked
-from tests.chaos.readers import Readers
+from tests.chaos.readers import OUTSIDE, Readers
 from tests.chaos.scene import TOKEN_PATHS, Scene
 
 STORM = 150
@@ -42,8 +45,7 @@ class Actor:
             "kill": self._kill,
             "stop": self._stop,
             "orphan": self._orphan,
-            "full": self._full,
-            "locked": self._locked,
+            **dict.fromkeys(STORE, self._suffer),
             "quota": self._quota,
             "barred": self._barred,
             "try": self._try,
@@ -54,6 +56,7 @@ class Actor:
             "storm": self._storm,
             "force": self._force,
             "insist": self._insist,
+            "stranger": self._mint_elsewhere,
         }
         self.played: Counter[str] = Counter()
         self.deaths = 0
@@ -70,18 +73,23 @@ class Actor:
 
     async def _kill(self, act: Act) -> None:
         given = dict(act.values)
-        victims = await self._pick_workers(given["count"], holding=given["holding"])
-        with self._scene.spell("kill", told=f"{len(victims)} of {len(self._scene.hub.workers())}"):
+        victims = await self._pick_replicas(given["count"], holding=given["holding"])
+        told = f"{len(victims)} of {REPLICAS}"
+        await asyncio.gather(*(self._kill_of(hub, ones, told) for hub, ones in self._scene.hubs.sort(victims)))
+
+    async def _kill_of(self, hub: Hub, victims: Sequence[psutil.Process], told: str) -> None:
+        with self._scene.spell("kill", told=told, hub=hub.alone):
             self.deaths += _signal(victims, signal.SIGKILL)
             await asyncio.sleep(0.2)
-            await self._scene.wait_until_whole()
+            await self._scene.wait_until_whole([hub])
 
     async def _stop(self, act: Act) -> None:
         async with self._scene.undisturbed:
             await self._readers.read_quietly()
             one = self._held.pop() if self._held and dict(act.values)["holding"] else None
-            victims = await self._pick_workers(1, holding=dict(act.values)["holding"], one=one)
-            with self._scene.spell("stop", told=f"{act.lasts:.0f} s"):
+            victims = await self._pick_replicas(1, holding=dict(act.values)["holding"], one=one)
+            hubs = {hub.alone for hub, _ in self._scene.hubs.sort(victims)}
+            with self._scene.spell("stop", told=f"{act.lasts:.0f} s", hub="".join(hubs)):
                 _signal(victims, signal.SIGSTOP)
                 try:
                     await asyncio.sleep(act.lasts)
@@ -91,27 +99,27 @@ class Actor:
 
     async def _orphan(self, _act: Act) -> None:
         """Kill the supervisor and begin the hub anew, as the machine's own supervisor would."""
-        hub = self._scene.hub
+        hub = self._scene.hubs.first
         async with self._scene.undisturbed:
             with self._scene.spell("orphan"):
                 os.kill(hub.pid, signal.SIGKILL)
                 self.deaths += 1
                 await hub.wait()
-                await self._scene.revive()
+                await self._scene.wait_until_whole()
 
-    async def _pick_workers(
+    async def _pick_replicas(
         self, count: int, *, holding: bool, one: PlannedAccount | None = None
     ) -> list[psutil.Process]:
-        """Return some workers, the one first that waits for the platform's answer, if it is to be `holding` a lease."""
-        workers = self._scene.hub.workers()
-        self._random.shuffle(workers)
+        """Return some replicas, the one first that waits for the platform's answer, if it is to be `holding`."""
+        replicas = self._scene.hubs.replicas()
+        self._random.shuffle(replicas)
         if holding:
             busy = await self._provoke(one or self._random.choice([one for one in self._accounts if _rotates(one)]))
-            workers.sort(key=lambda worker: worker not in busy)
-        return workers[:count]
+            replicas.sort(key=lambda replica: replica not in busy)
+        return replicas[:count]
 
     async def _provoke(self, one: PlannedAccount) -> list[psutil.Process]:
-        """Have some worker refresh the account, slowly, and return who does."""
+        """Have some replica refresh the account, slowly, and return who does."""
         await self._slow_down(one.appid, 2.0)
         end = self._force(Act(0, "force", appid=one.appid)) if one.forces else self._revoke_and_use(one.appid)
         ending = asyncio.create_task(end)
@@ -133,25 +141,19 @@ class Actor:
     async def _wait_for_holders(self) -> list[psutil.Process]:
         until = time.monotonic() + HOLD_WITHIN
         while time.monotonic() < until:
-            if holders := self._scene.hub.holders(self._scene.sandbox_port):
+            if holders := self._scene.hubs.holders(self._scene.sandbox_port):
                 return holders
             await asyncio.sleep(0.05)
         return []
 
     # --- the store
 
-    async def _full(self, act: Act) -> None:
-        with self._scene.spell("full"):
-            await self._scene.locker.fold()
-            self._scene.disk.fill()
-            try:
-                await asyncio.sleep(act.lasts)
-            finally:
-                self._scene.disk.free()
-
-    async def _locked(self, act: Act) -> None:
-        with self._scene.spell("locked"):
-            await self._scene.locker.lock(act.lasts)
+    async def _suffer(self, act: Act) -> None:
+        told = str(dict(act.values)) if act.values else ""
+        with ExitStack() as spells:
+            for hub in self._scene.store.concerned(act):
+                spells.enter_context(self._scene.spell(act.kind, told=told, hub=hub))
+            await self._scene.store.suffer(act)
 
     # --- the platform
 
@@ -228,6 +230,13 @@ class Actor:
     async def _storm(self, act: Act) -> None:
         await self._end_tokens(act.appid, "storm")
         await self._readers.storm(act.appid, STORM)
+
+    async def _mint_elsewhere(self, act: Act) -> None:
+        """Somebody who has the secret too fetches a token of his own."""
+        asked = {"grant_type": "client_credential", "appid": act.appid, "secret": self._scene.secrets[act.appid]}
+        he_may_meet = (Asked, aiohttp.ClientError, TimeoutError, ValueError)  # the platform's faults, as anybody
+        with self._scene.spell("stranger", act.appid), suppress(*he_may_meet):
+            await self._scene.platform.ask("GET", f"/cgi-bin/token?{urlencode(asked)}", headers=OUTSIDE)
 
     async def _insist(self, act: Act) -> None:
         with self._scene.spell("insist", act.appid):

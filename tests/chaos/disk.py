@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from errno import ENOSPC
 from pathlib import Path
 
-MEGABYTES = 24
 CHUNKS = (1 << 20, 1 << 12, 1)
 """Bytes written at once, until nothing of that size fits any more."""
 
@@ -47,10 +46,10 @@ def _write_until_full(file: int, chunk: bytes) -> None:
 
 
 @contextmanager
-def open_disk(path: Path) -> Iterator[Disk]:
+def open_disk(path: Path, megabytes: int) -> Iterator[Disk]:
     """Mount a small disk at `path` while the block runs; where that is not allowed, make a plain directory."""
     path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m,mode=700", "tmpfs", str(path)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(path)]
     try:
         is_small = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -55,7 +55,8 @@ class HubEvent(NamedTuple):
 class Read(NamedTuple):
     """A read, or the credential in the answer to a reject. `status` 0: no answer came, and `problem` says why.
 
-    `expires_in` is -1 for a 304, which announces nothing anew. `seen` is the generation of the ETag that was sent.
+    `expires_in` is -1 for a 304, which announces nothing anew. `seen` is the generation of the ETag that was sent, and
+    `hub` who was asked.
     """
 
     began: float
@@ -69,6 +70,7 @@ class Read(NamedTuple):
     doubtful: bool = False
     stale: bool = False
     seen: int = 0
+    hub: str = ""
 
     @property
     def is_handed(self) -> bool:
@@ -98,25 +100,31 @@ class Passed(NamedTuple):
     errcode: int = 0
     said: str = ""
     openids: tuple[str, ...] = ()
+    hub: str = ""
 
 
 class Spell(NamedTuple):
-    """Something that went wrong, or that a person did, for a while; to one account or to all (no appid)."""
+    """Something that went wrong, or that a person did, for a while; to one account and one hub, or to all (empty)."""
 
     kind: str
     began: float
     ended: float
     appid: str = ""
     told: str = ""
+    hub: str = ""
 
 
-def concerns(spell: Spell, appid: str) -> bool:
-    """Say whether an account met it; with no appid, whether anybody did."""
-    return not appid or spell.appid in ("", appid)
+def concerns(spell: Spell, appid: str, hub: str = "") -> bool:
+    """Say whether an account and a hub met it; without one, whether any did."""
+    return (not appid or spell.appid in ("", appid)) and (not hub or spell.hub in ("", hub))
 
 
-PROCESS = frozenset({"kill", "stop", "orphan"})
-STORE = frozenset({"full", "locked"})
+STALL = "stall"
+"""Nobody's doing: the machine had other work for a while."""
+PROCESS = frozenset({"kill", "stop", "orphan", STALL})
+WIRE = frozenset({"distant", "severed", "silent", "deaf", "half_open", "unacknowledged"})
+SERVER = WIRE | {"down", "crash", "readonly"}
+STORE = SERVER | {"full", "locked"}
 PLATFORM = frozenset({"slow", "late", "lost", "unsaid", "cut", "garbage", "page", "busy", "quota", "barred", "dark"})
 CHANGE = frozenset({"mode", "secret"})
 """What makes minting another matter: a claim's lease is void from then on."""
@@ -128,16 +136,18 @@ class Weather:
     def __init__(self, spells: Iterable[Spell] = ()) -> None:
         self.spells = list(spells)
 
-    def between(self, began: float, ended: float, kinds: Iterable[str], appid: str = "") -> Iterator[Spell]:
-        """Yield the spells of these kinds that touch the span and this account."""
+    def between(
+        self, began: float, ended: float, kinds: Iterable[str], appid: str = "", hub: str = ""
+    ) -> Iterator[Spell]:
+        """Yield the spells of these kinds that touch the span, this account and this hub."""
         wanted = frozenset(kinds)
         for spell in self.spells:
-            if spell.began <= ended and spell.ended >= began and spell.kind in wanted and concerns(spell, appid):
+            if spell.began <= ended and spell.ended >= began and spell.kind in wanted and concerns(spell, appid, hub):
                 yield spell
 
-    def was(self, began: float, ended: float, kinds: Iterable[str], appid: str = "") -> bool:
+    def was(self, began: float, ended: float, kinds: Iterable[str], appid: str = "", hub: str = "") -> bool:
         """Say whether there was such a spell."""
-        return any(True for _ in self.between(began, ended, kinds, appid))
+        return any(True for _ in self.between(began, ended, kinds, appid, hub))
 
 
 @dataclass

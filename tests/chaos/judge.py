@@ -13,7 +13,20 @@ from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
-from tests.chaos.evidence import CHANGE, PLATFORM, PROCESS, STORE, Call, Evidence, Passed, Read, Rejected, Token
+from tests.chaos.evidence import (
+    CHANGE,
+    PLATFORM,
+    PROCESS,
+    SERVER,
+    STORE,
+    WIRE,
+    Call,
+    Evidence,
+    Passed,
+    Read,
+    Rejected,
+    Token,
+)
 
 CLOCKS = 0.05
 """Between two programs' readings of one clock, with what lies between reading and acting."""
@@ -22,6 +35,8 @@ SEEN = 3.25
 STALE_FOR = 10.0 + SEEN
 """Who could not write looks every 10 s if he can; a replica that begins or wakes up asks at once."""
 DEADLINE, LEASE, PATIENCE = 10.0, 20.0, 5.0
+TRANSACTIONS_LIVE = 5.0
+"""A database server ends a longer one."""
 SLACK = 3.0
 """On a busy machine, beyond what the hub promises."""
 VERDICT_HOLDS, VERDICT_HOLDS_LONGEST = 10.0, 300.0
@@ -101,14 +116,17 @@ class _Judge:
     def _when_gone(self) -> dict[tuple[str, int], tuple[float, float]]:
         """Return between when the proof of a generation's death, or its successor, was committed.
 
-        The log is stamped in the transaction; a process stopped in the middle of it commits when it goes on.
+        The log is stamped in the transaction; a process stopped in the middle of it commits when it goes on, and one
+        whose server is in trouble as late as that lets it.
         """
         gone: dict[tuple[str, int], tuple[float, float]] = {}
         for event in self._events:
             back = {"condemned": 0, "minted": 1}.get(event.code)
             if back is not None:
                 stopped = self._weather.between(event.at - 1, event.at + 1, ("stop",))
-                between = (event.at, max([event.at, *(spell.ended for spell in stopped)]))
+                is_late = self._weather.was(event.at - 1, event.at + TRANSACTIONS_LIVE, SERVER)
+                latest = event.at + TRANSACTIONS_LIVE * is_late
+                between = (event.at, max([latest, *(spell.ended for spell in stopped)]))
                 key = (event.appid, event.generation - back)
                 gone[key] = min(between, gone.get(key, NEVER))
         return gone
@@ -128,27 +146,34 @@ class _Judge:
             lines[token.appid, token.mode].append(token)
         return {key: sorted(line, key=lambda token: token.issued_at) for key, line in lines.items()}
 
-    def _when_known(self) -> dict[str, list[tuple[float, float]]]:
-        """Return, by appid, the spans in which every replica with a memory knew a credential that was alive."""
+    def _when_known(self) -> dict[str, list[tuple[float, float, int]]]:
+        """Return, by appid, when every replica with a memory knew a credential that was alive, and its generation."""
         saved = {(event.appid, event.generation): event.at for event in self._events if event.code == "minted"}
         first: dict[tuple[str, int, str], Read] = {}
         for read in self._handed:
             if not read.doubtful:
                 first.setdefault((read.appid, read.generation, read.value), read)
-        spans: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+        spans: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
         for (appid, generation, value), read in first.items():
             token, key = self._tokens.get(value), (appid, generation)
             since = max(read.ended, saved.get(key, inf)) + SEEN
             if token is not None:
-                spans[appid].append((since, min(token.dies_at, self._gone.get(key, NEVER)[0])))
+                spans[appid].append((since, min(token.dies_at, self._gone.get(key, NEVER)[0]), generation))
         return spans
+
+    def _enders(self, token: Token) -> list[Token]:
+        """Return what was issued after a replaced token until it ended of that: one, or two in short succession."""
+        line = self._lines[token.appid, token.mode]
+        later = line[bisect_left([one.issued_at for one in line], token.issued_at) + 1 :][:2]
+        return [*later[:1], *(one for one in later[1:] if one.issued_at <= token.dies_at + CLOCKS)]
 
     def _ending_mint(self, token: Token) -> float:
         """Return when the mint arrived that ended a replaced token."""
-        line = self._lines[token.appid, token.mode]
-        later = line[bisect_left([one.issued_at for one in line], token.issued_at) + 1 :][:2]
-        by_second = [one for one in later[1:] if one.issued_at <= token.dies_at + CLOCKS]
-        return (by_second or later)[0].issued_at if later else token.dies_at
+        return max((one.issued_at for one in self._enders(token)), default=token.dies_at)
+
+    def _was_ended_elsewhere(self, token: Token) -> bool:
+        """A stranger had a part in it."""
+        return any(one.ip != HUB for one in self._enders(token))
 
     # --- 7, and what a generation is
 
@@ -177,7 +202,7 @@ class _Judge:
 
     def _may_be_unsaved(self, read: Read) -> bool:
         """It was handed out by one who could not save it yet: if he dies before he can, nobody knows of it."""
-        return self._weather.was(read.began - SEEN, read.ended, STORE)
+        return self._weather.was(read.began - SEEN, read.ended, STORE, hub=read.hub)
 
     # --- 1
 
@@ -196,13 +221,13 @@ class _Judge:
         """Return why nothing excuses it that a dead token was handed out unmarked, or nothing."""
         gone = self._gone.get((read.appid, read.generation), NEVER)[1]
         if read.stale:
-            could_be = self._weather.was(read.began - STALE_FOR, read.began, STORE | PROCESS)
+            could_be = self._weather.was(read.began - STALE_FOR, read.began, STORE | PROCESS, hub=read.hub)
             return "" if could_be else "stale, and nothing kept the hub from its store"
         if read.began > gone + SEEN:
             return f"proof or successor was saved {read.began - gone:.1f} s before"
         if gone < inf:
             return ""
-        if token.end == "revoked":
+        if token.end == "revoked" or (token.end == "replaced" and self._was_ended_elsewhere(token)):
             return self._why_unproved(read, token)
         if token.end == "replaced":
             ended = self._ending_mint(token)
@@ -238,12 +263,16 @@ class _Judge:
 
     def _is_aside(self, read: Read, token: Token) -> bool:
         """A reject, a stranger, a force or a changed account, unknown to who promised, or later."""
-        if token.end == "revoked":
+        if token.end == "revoked" or (token.end == "replaced" and self._was_ended_elsewhere(token)):
             return True
         if token.end != "replaced":
             return False
-        unseen = LEASE + overlap_of(token.life) if read.stale else SEEN
-        return self._weather.was(read.began - unseen, self._ending_mint(token), ENDS_OURS, token.appid)
+        since = read.began - (LEASE + overlap_of(token.life) if read.stale else SEEN)
+        ended = self._ending_mint(token)
+        for stop in self._weather.between(ended - DEADLINE, ended, ("stop",)):
+            if stop.ended < ended + 1:  # what somebody asked of a hub that was stopped is done when it goes on
+                since = min(since, stop.began)
+        return self._weather.was(since, ended, ENDS_OURS, token.appid)
 
     def _judge_rejects(self) -> Iterator[Violation]:
         """Decided on the store's record: never the same value as a successor; no life for what is long dead."""
@@ -345,7 +374,7 @@ class _Judge:
 
     def _why_failed(self, read: Read) -> str:
         if read.status == 0:
-            return "" if self._weather.was(read.began - 1, read.ended + CLOCKS, PROCESS) else "no answer came"
+            return "" if self._was_process(read) else "no answer came"
         if read.status not in (429, 503):
             return "an answer that no weather explains"
         bound = AFTER.get(read.problem, LEASE + DEADLINE + PATIENCE)
@@ -355,21 +384,34 @@ class _Judge:
         return "" if is_explained else "it failed without a reason"
 
     def _is_withheld(self, read: Read, until: float) -> bool:
-        """A credential was known, from the beginning of the read until then.
+        """A credential was known, from the beginning of the read until then, and none later to the reader.
 
-        A worker that began while the store was away has no memory: that is aside.
+        A replica that began while the store was away has no memory, and one that was cut off knows of nothing that was
+        saved meanwhile: that is aside.
         """
-        if not any(since <= read.began and until < end for since, end in self._known.get(read.appid, ())):
+        if not any(
+            since <= read.began and until < end and generation >= read.seen and not self._was_cut_off(read, since)
+            for since, end, generation in self._known.get(read.appid, ())
+        ):
             return False
-        since = read.began - LEASE
-        has_no_memory = self._weather.was(since, read.ended, STORE) and self._weather.was(since, read.ended, PROCESS)
+        has_no_memory = all(
+            self._weather.was(read.began - LEASE, read.ended, kinds, hub=read.hub) for kinds in (STORE, PROCESS)
+        )
         return not (read.problem.startswith("store_") and has_no_memory)
+
+    def _was_cut_off(self, read: Read, since: float) -> bool:
+        """Who was asked did not hear from the store between then and the read."""
+        return self._weather.was(read.began - STALE_FOR, since, WIRE, hub=read.hub)
+
+    def _was_process(self, asked: Read | Passed) -> bool:
+        """Who was asked was killed or stopped meanwhile, or just before."""
+        return self._weather.was(asked.began - 1, asked.ended + CLOCKS, PROCESS, hub=asked.hub)
 
     def _judge_waits(self) -> Iterator[Violation]:
         """Nobody waits beyond his deadline, nor for long while a credential is there that nobody doubts."""
         for read in self._only_reads:
             waited = read.ended - read.began
-            if waited < SLACK or self._weather.was(read.began - 1, read.ended, PROCESS):
+            if waited < SLACK or self._was_process(read):
                 continue
             if waited > PATIENCE + SLACK:
                 yield Violation(read.ended, "4", f"a caller waited {waited:.1f} s for {read.appid}")
@@ -393,7 +435,7 @@ class _Judge:
 
     def _why_not_passed(self, one: Passed) -> str:
         if one.status == 0:
-            return "" if self._weather.was(one.began - 1, one.ended + CLOCKS, PROCESS) else "no answer came"
+            return "" if self._was_process(one) else "no answer came"
         if one.errcode == 0:
             return "" if one.openids == (self._openids[one.appid],) else "another account's answer"
         if one.errcode in DEAD:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -27,13 +29,16 @@ class Held(NamedTuple):
 class Line:
     """Connections of its own, so that all workers are asked, and the ETag that came last for each account.
 
-    `held` is shared by all lines: what each ETag stands for, which is told once and stands behind every 304.
+    Hubs are asked by turns, as behind a balancer. `held` is shared by all lines: what each ETag stands for, which is
+    told once and stands behind every 304.
     """
 
-    def __init__(self, hub: str, held: dict[str, Held], *, sends_etags: bool = False, connections: int = 0) -> None:
+    def __init__(
+        self, hubs: Sequence[str], held: dict[str, Held], *, sends_etags: bool = False, connections: int = 0
+    ) -> None:
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=70)
         self.session = aiohttp.ClientSession(connector=connector)
-        self._hub = hub
+        self._hubs = cycle(hubs)
         self._held = held
         self._sends_etags = sends_etags
         self._etags: dict[str, str] = {}
@@ -56,13 +61,15 @@ class Line:
     async def pass_on(self, appid: str, path: str, virtual: str) -> Passed:
         """Call the platform through the gateway."""
         params, timeout, began = {"access_token": virtual}, aiohttp.ClientTimeout(REJECT_WITHIN), time.time()
+        hub = next(self._hubs)
         try:
-            async with self.session.get(self._hub + path, params=params, timeout=timeout) as answer:
+            async with self.session.get(hub + path, params=params, timeout=timeout) as answer:
                 told = json.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return Passed(began, time.time(), appid, 0, said=type(error).__name__)
+            return Passed(began, time.time(), appid, 0, said=type(error).__name__, hub=hub)
         openids = tuple(told.get("data", {}).get("openid", ()))
-        return Passed(began, time.time(), appid, answer.status, told.get("errcode", 0), told.get("errmsg", ""), openids)
+        errcode, errmsg = told.get("errcode", 0), told.get("errmsg", "")
+        return Passed(began, time.time(), appid, answer.status, errcode, errmsg, openids, hub)
 
     async def close(self) -> None:
         """Hang up."""
@@ -72,16 +79,17 @@ class Line:
         self, method: str, appid: str, path: str, key: str, seen: int, within: float, **message: Any
     ) -> tuple[Read, str]:
         """Return what came of a call, and the ETag of what was handed out."""
-        url = f"{self._hub}/v1/accounts/{appid}/access_token{path}"
+        hub = next(self._hubs)
+        url = f"{hub}/v1/accounts/{appid}/access_token{path}"
         message["headers"] = {"Authorization": f"Bearer {key}", **message.get("headers", {})}
         began = time.time()
         try:
             async with self.session.request(method, url, timeout=aiohttp.ClientTimeout(within), **message) as answer:
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            return Read(began, time.time(), appid, 0, type(error).__name__, seen=seen), ""
+            return Read(began, time.time(), appid, 0, type(error).__name__, seen=seen, hub=hub), ""
         etag = answer.headers.get("ETag", "")
-        read = Read(began, time.time(), appid, answer.status, seen=seen)
+        read = Read(began, time.time(), appid, answer.status, seen=seen, hub=hub)
         return self._fill_in(read, etag, json.loads(content) if content else {}), etag
 
     def _fill_in(self, read: Read, etag: str, told: dict[str, Any]) -> Read:

@@ -17,8 +17,22 @@ PROBE_PATH = "/cgi-bin/get_api_domain_ip"
 FOR_EVER = 10**6
 CLASSICS_MOST, SECONDS_PER_CLASSIC = 25, 15.0
 SECONDS_PER_STOP = 40.0
+SECONDS_PER_STRANGER = 60.0
+UNNOTICED = 12.0
+"""Seconds for which a replica may wait for a connection that the other side forgot."""
 FORCE_APART = 0.35
 """Of the overlap: sooner the hub does not replace a token that its readers were just given."""
+
+
+class Faults(NamedTuple):
+    """What can go wrong with a run's store: what a plan draws from."""
+
+    store: tuple[str, ...]
+    """Of the track of that name."""
+    wires: int = 0
+    """How many replicas have a wire of their own to it; without any they share a supervisor."""
+    missing: str = ""
+    """What cannot go wrong here, and why."""
 
 
 class Act(NamedTuple):
@@ -41,7 +55,8 @@ class Act(NamedTuple):
 class PlannedAccount:
     """An account and how its tokens are rotated. `revokes`: how often by revoking; a third sign makes a contest.
 
-    One that is `held` has its token revoked once, for a worker to be stopped while it fetches another.
+    One that is `held` has its token revoked once, for a worker to be stopped while it fetches another. Of one that is
+    `shared` a stranger fetches tokens too: where that ends the hub's, it is a contest in the end.
     """
 
     appid: str
@@ -51,6 +66,7 @@ class PlannedAccount:
     forces: bool = False
     changes: bool = False
     held: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +81,23 @@ class Plan:
     rotations: tuple[Act, ...]
 
 
-def draw_plan(seed: int, seconds: float, *, has_small_disk: bool = True) -> Plan:
-    """Return the plan of a seed; a disk that must not be filled is only locked."""
+def draw_plan(seed: int, seconds: float, faults: Faults) -> Plan:
+    """Return the plan of a seed, for a store that these faults can meet."""
     accounts = tuple(_draw_accounts(Random(f"accounts {seed}"), seconds))
-    store = ("full", "locked") if has_small_disk else ("locked",)
-    tracks = (
-        _track(seed, seconds, "process", (3, 14), _draw_process),
+    tracks = [
+        _track(
+            seed, seconds, "process", (3, 25) if faults.wires else (3, 14), lambda random: _draw_process(random, faults)
+        ),
         _track(seed, seconds, "stop", (2, 45), _draw_stop),
-        _track(seed, seconds, "store", (3, 18), lambda random: Act(0, random.choice(store), random.uniform(1, 8))),
+        _track(seed, seconds, "store", (3, 18), lambda random: _draw_store(random, faults)),
         _track(seed, seconds, "platform", (1, 12), _draw_platform),
         _track(seed, seconds, "change", (4, 14), lambda random: _draw_change(random, accounts)),
-    )
+        _track(seed, seconds, "stranger", (5, 20), lambda random: _draw_stranger(random, accounts)),
+    ]
+    if faults.wires:
+        tracks.append(_track(seed, seconds, "wire", (2, 12), lambda random: _draw_wire(random, faults)))
     rotations = tuple(_draw_rotations(Random(f"rotation {seed}"), seconds, accounts))
-    return Plan(seed, seconds, accounts, tracks, rotations)
+    return Plan(seed, seconds, accounts, tuple(tracks), rotations)
 
 
 def _track(
@@ -101,12 +121,14 @@ def _draw_accounts(random: Random, seconds: float) -> Iterator[PlannedAccount]:
         return PlannedAccount(f"wx{what}{random.getrandbits(32):08x}", mode, life, **how)
 
     yield named("stable", "stable", 1200, revokes=FOR_EVER)
-    yield named("stable", "stable", random.choice((1800, 3600, 7200)), revokes=FOR_EVER)
+    yield named("stable", "stable", random.choice((1800, 3600, 7200)), revokes=FOR_EVER, shared=True)
     yield named("contested", "classic", 1200, revokes=FOR_EVER)
     yield named("changing", "classic", 1200, revokes=2, changes=True)
     yield named("quiet", "classic", 1200)
     for _ in range(1 + int(seconds / SECONDS_PER_STOP)):
         yield named("held", "classic", 1200, held=True)
+    for _ in range(1 + int(seconds / SECONDS_PER_STRANGER)):
+        yield named("shared", "classic", 1200, shared=True)
     for _ in range(min(CLASSICS_MOST, 3 + int(seconds / SECONDS_PER_CLASSIC))):
         yield named("classic", "classic", random.choice((1200, 1200, 2400)), revokes=2, forces=True)
 
@@ -114,8 +136,8 @@ def _draw_accounts(random: Random, seconds: float) -> Iterator[PlannedAccount]:
 # --- what goes wrong
 
 
-def _draw_process(random: Random) -> Act:
-    if random.random() < 0.12:
+def _draw_process(random: Random, faults: Faults) -> Act:
+    if random.random() < 0.12 and not faults.wires:
         return Act(0, "orphan", 6.0)
     count = random.choice((1, 1, 1, 2, 3))
     return Act(0, "kill", 3.0, values=(("count", count), ("holding", random.random() < 0.6)))
@@ -124,6 +146,20 @@ def _draw_process(random: Random) -> Act:
 def _draw_stop(random: Random) -> Act:
     lasts = random.uniform(STOP_SHORTEST, STOP_LONGEST)
     return Act(0, "stop", lasts, values=(("holding", random.random() < 0.7),))
+
+
+def _draw_store(random: Random, faults: Faults) -> Act:
+    return Act(0, random.choice(faults.store), random.uniform(1, 8))
+
+
+def _draw_wire(random: Random, faults: Faults) -> Act:
+    """Draw what is the matter with one replica's wire, or with several; `half_open` until its holder may know."""
+    kind = random.choice(("distant", "severed", "silent", "deaf", "half_open", "unacknowledged"))
+    count = random.choice((1, 1, 1, 2, faults.wires))
+    values: tuple[tuple[str, Any], ...] = (("wires", tuple(sorted(random.sample(range(faults.wires), count)))),)
+    if kind == "distant":
+        values += (("seconds", round(random.uniform(0.02, 0.5), 2)),)
+    return Act(0, kind, UNNOTICED if kind == "half_open" else random.uniform(1, 12), values=values)
 
 
 def _draw_platform(random: Random) -> Act:
@@ -160,6 +196,11 @@ def _draw_change(random: Random, accounts: tuple[PlannedAccount, ...]) -> Act:
     kind = random.choice(("try", "try", "name", "mode", "secret"))
     able = [one for one in accounts if one.changes or kind in ("try", "name")]
     return Act(0, kind, 2.0, random.choice(able).appid, _draw_latency(random) if kind in ("mode", "secret") else ())
+
+
+def _draw_stranger(random: Random, accounts: tuple[PlannedAccount, ...]) -> Act:
+    """Somebody else has the secret too."""
+    return Act(0, "stranger", 0.0, random.choice([one for one in accounts if one.shared]).appid)
 
 
 def _draw_latency(random: Random) -> tuple[tuple[str, float], ...]:

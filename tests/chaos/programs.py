@@ -1,4 +1,4 @@
-"""The programs under test, as processes: the sandbox, and the hub with its workers. They are asked, killed, ended."""
+"""Programs of ours as processes, which are asked, killed and ended."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import signal
 import socket
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil  # type: ignore[import-untyped]  # it has no annotations
 
 ZHONGKONG = str(Path(sys.executable).with_name("zhongkong"))
-LOCKER = Path(__file__).with_name("locker.py")
 START_WITHIN = 60.0
 END_WITHIN = 45.0
 ASK_WITHIN = 12.0
@@ -37,8 +36,11 @@ class Asked(Exception):
 class Program:
     """One process of ours, in a group of its own, so that a Ctrl-C is ours to pass on."""
 
-    def __init__(self, arguments: list[str], log: Path, temporary: Path) -> None:
+    def __init__(
+        self, arguments: list[str], log: Path, temporary: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._arguments = arguments
+        self._environment = environment or {}
         self._log = log
         self._temporary = temporary
         self._process: Process | None = None
@@ -58,7 +60,7 @@ class Program:
     async def start(self) -> dict[str, Any]:
         """Start it and return its first line, a JSON object. Raises RuntimeError when it ends before."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ZHONGKONG_")}
-        environment["TMPDIR"] = str(self._temporary)
+        environment |= {"TMPDIR": str(self._temporary), **self._environment}
         said = self._log.with_suffix(".out")  # no pipe: what the process began would keep it open when it is gone
         with self._log.open("ab") as log, said.open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
@@ -103,11 +105,13 @@ class Program:
 
 
 class Web:
-    """A program's HTTP interface."""
+    """The HTTP interface of a program, or of replicas that are asked by turns."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self.url = url
+    def __init__(self, urls: Sequence[str], session: aiohttp.ClientSession, within: float = ASK_WITHIN) -> None:
+        self.url = urls[0]
+        self._turns = cycle(urls)
         self._session = session
+        self._timeout = aiohttp.ClientTimeout(within)
         self.bugs: list[tuple[float, str]] = []
         """What was answered that no weather explains, and when, to whoever insisted."""
 
@@ -118,14 +122,12 @@ class Web:
         body: Mapping[str, Any] | None = None,
         *,
         key: str = "",
-        within: float = ASK_WITHIN,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Return the JSON of the answer. Raises Asked, aiohttp.ClientError, TimeoutError."""
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        timeout = aiohttp.ClientTimeout(within)
-        async with self._session.request(
-            method, self.url + path, json=body, headers=headers, timeout=timeout
-        ) as answer:
+        headers = {**(headers or {}), **({"Authorization": f"Bearer {key}"} if key else {})}
+        url = next(self._turns) + path
+        async with self._session.request(method, url, json=body, headers=headers, timeout=self._timeout) as answer:
             content = await answer.read()
         told = json.loads(content) if content else None
         if answer.status >= 300:
@@ -147,67 +149,8 @@ class Web:
             await asyncio.sleep(0.5)
 
 
-class Hub(Program):
-    """The hub. Its workers are the supervisor's children; the one that speaks to the sandbox is a holder."""
-
-    def __init__(self, data: Path, log: Path, temporary: Path, port: int, workers: int) -> None:
-        settings = {"--data-dir": data, "--port": port, "--workers": workers}
-        arguments = ["serve", "--json", *(str(part) for pair in settings.items() for part in pair)]
-        super().__init__(arguments, log, temporary)
-        self.url = f"http://127.0.0.1:{port}"
-
-    def workers(self) -> list[psutil.Process]:
-        """Return the worker processes, young ones too."""
-        with suppress(psutil.NoSuchProcess):
-            return [child for child in psutil.Process(self.pid).children() if _is_worker(child)]
-        return []
-
-    def holders(self, port: int) -> list[psutil.Process]:
-        """Return the workers that wait for an answer of the sandbox on `port`."""
-        return [worker for worker in self.workers() if _speaks_to(worker, port)]
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-        return "--multiprocessing-fork" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def _speaks_to(process: psutil.Process, port: int) -> bool:
-    with suppress(psutil.Error):
-        return any(one.raddr and one.raddr.port == port for one in process.net_connections("tcp"))
-    return False
-
-
 def free_port() -> int:
     """Return a port that nobody listens on at present."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
     return port
-
-
-class Locker:
-    """Another program at the hub's file."""
-
-    def __init__(self, database: Path) -> None:
-        self._database = database
-
-    async def lock(self, seconds: float) -> None:
-        """Hold the file's lock for so long."""
-        process = await self._run("lock")
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            if await process.stdout.readline():
-                await asyncio.sleep(seconds)
-        finally:
-            process.stdin.close()
-            await process.wait()
-
-    async def fold(self) -> None:
-        """Fold the write-ahead log into the file."""
-        await (await self._run("fold")).wait()
-
-    async def _run(self, what: str) -> Process:
-        arguments = (str(LOCKER), str(self._database), what)
-        return await asyncio.create_subprocess_exec(sys.executable, *arguments, stdin=PIPE, stdout=PIPE)

@@ -41,9 +41,10 @@ class Readers:
         self._scene = scene
         self._random = random
         held: dict[str, Held] = {}
-        self._lines = [Line(scene.hub.url, held, sends_etags=index % 2 == 1) for index in range(LINES)]
-        self._quiet = [Line(scene.hub.url, held, connections=1) for _ in range(QUIET_LINES)]
-        self._crowd = Line(scene.hub.url, held)
+        urls = scene.hubs.urls
+        self._lines = [Line(urls, held, sends_etags=index % 2 == 1) for index in range(LINES)]
+        self._quiet = [Line([urls[index % len(urls)]], held, connections=1) for index in range(QUIET_LINES)]
+        self._crowd = Line(urls, held)
         self._latest: dict[str, str] = {}
         self._former: dict[str, str] = {}
         self._rejecting: set[str] = set()
@@ -97,10 +98,12 @@ class Readers:
 
         Their connections stand before it sleeps, so this is called once before.
         """
-        appids = self._scene.appids
-        await asyncio.gather(
-            *(self._read(line, appid) for line in self._quiet for appid in self._random.sample(appids, 3))
-        )
+        await asyncio.gather(*map(self._read_some, self._quiet))
+
+    async def _read_some(self, line: Line) -> None:
+        """Read of a few accounts, one after the other: the line has one connection."""
+        for appid in self._random.sample(self._scene.appids, 3):
+            await self._read(line, appid)
 
     def _pick_used(self) -> tuple[str, str]:
         """Return an account and a token that was read of it: the last one, or, by callers who are late, the former."""

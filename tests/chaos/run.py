@@ -13,12 +13,12 @@ from random import Random
 from typing import Any
 
 from tests.chaos.acts import Actor
-from tests.chaos.disk import Disk
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import STALL, Evidence, Spell
 from tests.chaos.judge import Violation, judge
 from tests.chaos.plan import Act, Plan
 from tests.chaos.readers import Readers
 from tests.chaos.scene import Scene, open_scene
+from tests.chaos.stores import Store
 from tests.chaos.witness import Witness
 
 RATE = 500.0
@@ -27,7 +27,8 @@ CALM = 16.0
 WELL_WITHIN = 45.0
 """Seconds: a worker that died young again and again is begun anew after 30."""
 REPORT_EVERY = 10.0
-CHANGES = ("revoke", "storm", "force", "insist", "try", "name", "mode", "secret")
+TICK, STALLED = 0.25, 1.0
+CHANGES = ("revoke", "storm", "stranger", "force", "insist", "try", "name", "mode", "secret")
 """What is played that is no fault."""
 
 
@@ -63,23 +64,28 @@ class Outcome:
         """Say whether it saw enough, and nothing wrong."""
         return not self.violations and not self.missed
 
+    def _tell_stalls(self) -> str:
+        stalls = [one for one in self.evidence.weather.spells if one.kind == STALL]
+        return f"the machine stood still {len(stalls)} times; " if stalls else ""
+
     def __str__(self) -> str:
         """Tell it in one line."""
         return (
             f"seed {self.plan.seed}: {self.seconds:.0f} s and {self.settling:.0f} to settle, {_count(self.evidence)}, "
-            f"{self.deaths} deaths, faults: {_list(self.played)}; {len(self.violations)} violations"
+            f"{self.deaths} deaths, faults: {_list(self.played)}; "
+            f"{self._tell_stalls()}{len(self.violations)} violations"
             + "".join(f"; proves nothing: there was no {what}" for what in self.missed)
         )
 
 
 async def play(
-    plan: Plan, disk: Disk, directory: Path, tell: Callable[[str], None], *, rate: float = RATE, calm: float = CALM
+    plan: Plan, store: Store, directory: Path, tell: Callable[[str], None], *, rate: float = RATE, calm: float = CALM
 ) -> Outcome:
     """Play a plan in `directory`, with `rate` reads a second, and judge it.
 
     Whatever was started has ended when this returns or raises.
     """
-    async with open_scene(plan, disk, directory) as scene:
+    async with open_scene(plan, store, directory) as scene:
         readers = Readers(scene, Random(f"readers {plan.seed}"))
         actor = Actor(scene, readers, Random(f"actor {plan.seed}"), plan.accounts)
         witness = Witness(scene)
@@ -90,6 +96,7 @@ async def play(
                 group.create_task(witness.run()),
                 group.create_task(_report(outcome, actor, tell)),
                 group.create_task(_watch(scene)),
+                group.create_task(_note_stalls(scene)),
             ]
             await _play_tracks(actor, plan)
             outcome.seconds = time.time() - outcome.began
@@ -154,6 +161,16 @@ async def _watch(scene: Scene) -> None:
     """Raise if the sandbox ends: nobody may end it."""
     code = await scene.sandbox.wait()
     raise RuntimeError(f"the sandbox ended with {code}")
+
+
+async def _note_stalls(scene: Scene) -> None:
+    """Note when the machine had no time for us: it had none for the hubs either."""
+    loop, spells = asyncio.get_running_loop(), scene.evidence.weather.spells
+    while True:
+        began, woke_at = time.time(), loop.time() + TICK
+        await asyncio.sleep(TICK)
+        if loop.time() - woke_at > STALLED:
+            spells.append(Spell(STALL, began, time.time() + STALLED))
 
 
 def _judge_end(outcome: Outcome, scene: Scene) -> Iterator[Violation]:

@@ -1,10 +1,10 @@
-"""The scene of a run: sandbox, hub and disk, set up and always cleared away; what happens on it is noted."""
+"""The scene of a run: sandbox, store and hubs, set up and always cleared away; what happens on it is noted."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,12 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 
-from tests.chaos.disk import Disk
 from tests.chaos.evidence import Evidence, Spell
+from tests.chaos.hubs import Hub, Hubs
 from tests.chaos.plan import Plan, PlannedAccount
-from tests.chaos.programs import Asked, Hub, Locker, Program, Web, free_port
+from tests.chaos.programs import Asked, Program, Web, free_port
+from tests.chaos.stores import Store
 
-WORKERS = 3
 CALLERS = {name: ["read"] for name in ("reader", "good", "storm", "doubter", "buggy 0", "buggy 1")} | {
     "force": ["read", "force"],
     "gateway": ["gateway"],
@@ -29,6 +29,8 @@ DISTANCE = {"path": TOKEN_PATHS, "latency": 0.08}
 """The platform is not in the same room: what races for its answer has the time to."""
 KEYS_KNOWN = 2.5
 """Seconds until every worker knows a new key."""
+CONTROL_WITHIN = 90.0
+"""Seconds. The sandbox is not on trial, and the machine may be busy."""
 READ_LIMITS = {"/cgi-bin/user/get": {"daily": 10**6}}
 
 
@@ -38,14 +40,16 @@ class Scene:
 
     directory: Path
     appids: list[str]
-    disk: Disk
+    store: Store
     sandbox: Program
-    hub: Hub
+    hubs: Hubs
     platform: Web
     web: Web
     http: aiohttp.ClientSession
     evidence: Evidence
     keys: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    """What the platform gave each account at the beginning."""
     undisturbed: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a worker is stopped, and while the supervisor is replaced."""
     virtual: dict[str, str] = field(default_factory=dict)
@@ -60,15 +64,10 @@ class Scene:
         """Return the port of the sandbox."""
         return urlsplit(self.platform.url).port or 0
 
-    @property
-    def locker(self) -> Locker:
-        """Return the other program on the hub's file."""
-        return Locker(self.disk.path / "data" / "zhongkong.db")
-
     @contextmanager
-    def spell(self, kind: str, appid: str = "", told: str = "") -> Iterator[None]:
+    def spell(self, kind: str, appid: str = "", told: str = "", hub: str = "") -> Iterator[None]:
         """Note that something is wrong while the block runs, and a moment longer: its traces go by."""
-        open_one = Spell(kind, time.time(), float("inf"), appid, told)
+        open_one = Spell(kind, time.time(), float("inf"), appid, told, hub)
         self.evidence.weather.spells.append(open_one)
         try:
             yield
@@ -76,27 +75,9 @@ class Scene:
             self.evidence.weather.spells.remove(open_one)
             self.evidence.weather.spells.append(open_one._replace(ended=time.time() + 0.5))
 
-    async def is_answering(self) -> bool:
-        """Say whether a new connection to the hub is answered."""
-        try:
-            await self.web.ask("GET", "/healthz", within=2.0)
-        except (aiohttp.ClientError, TimeoutError, Asked):
-            return False
-        return True
-
-    async def wait_until_whole(self) -> None:
-        """Return when all workers are there and the hub answers."""
-        while len(self.hub.workers()) < WORKERS or not await self.is_answering():  # noqa: ASYNC110 (nobody tells us)
-            await asyncio.sleep(0.1)
-
-    async def revive(self) -> None:
-        """Begin the hub anew, until it lives: what the last one left behind may hold the port for a while."""
-        while not self.hub.is_alive:
-            try:
-                await self.hub.start()
-            except RuntimeError:  # why is in its log
-                await asyncio.sleep(0.5)
-        await self.wait_until_whole()
+    async def wait_until_whole(self, hubs: Sequence[Hub] = ()) -> None:
+        """Return when these hubs, or all, are whole; one that ended and has nobody else to do so is begun anew."""
+        await asyncio.gather(*(hub.wait_until_whole(self.http) for hub in hubs or self.hubs.all))
 
     async def add_fault(self, fault: dict[str, Any]) -> int:
         """Let a fault lie in wait at the sandbox, and return its id. The platform's distance comes after all others."""
@@ -114,11 +95,11 @@ class Scene:
 
     async def clear_up(self) -> None:
         """Have everything go well again."""
-        await self.platform.ask("DELETE", "/sandbox/v1/faults")
-        for appid in self.appids:
-            await self.platform.ask("PATCH", f"/sandbox/v1/accounts/{appid}", {"allow_list": None})
         with self.spell("kill", told="what is not back yet"):
-            await self.revive()
+            await self.platform.ask("DELETE", "/sandbox/v1/faults")
+            for appid in self.appids:
+                await self.platform.ask("PATCH", f"/sandbox/v1/accounts/{appid}", {"allow_list": None})
+            await self.wait_until_whole()
 
     async def try_all(self) -> None:
         """Have every account tried now, whatever it waits for: nobody looks after it any more."""
@@ -129,6 +110,7 @@ class Scene:
         """Open an account at the platform and have the hub keep it."""
         settings = {"expires_in": one.expires_in, "quotas": READ_LIMITS}
         opened = await self.platform.ask("POST", "/sandbox/v1/accounts", {"appid": one.appid, **settings})
+        self.secrets[one.appid] = opened["secret"]
         account = {"appid": one.appid, "secret": opened["secret"], "mode": one.mode, "base_url": self.platform.url}
         await self.web.ask("POST", "/v1/accounts", account, key=self.keys["admin"])
 
@@ -152,7 +134,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(plan: Plan, disk: Disk, directory: Path) -> AsyncIterator[Scene]:
+async def open_scene(plan: Plan, store: Store, directory: Path) -> AsyncIterator[Scene]:
     """Set the scene: everything runs, accounts and keys are there. At the end no process is left."""
     evidence, temporary = Evidence(), directory / "tmp"
     temporary.mkdir()
@@ -162,12 +144,12 @@ async def open_scene(plan: Plan, disk: Disk, directory: Path) -> AsyncIterator[S
         )
         sandbox = Program(["sandbox", "--json", "--port", str(free_port())], directory / "sandbox.log", temporary)
         stack.push_async_callback(sandbox.kill)
-        platform = Web((await sandbox.start())["sandbox_url"], http)
-        hub = Hub(disk.path / "data", directory / "hub.log", temporary, free_port(), WORKERS)
-        stack.push_async_callback(hub.kill)
+        platform = Web([(await sandbox.start())["sandbox_url"]], http, within=CONTROL_WITHIN)
+        hubs = store.hubs(directory, temporary)
+        stack.push_async_callback(hubs.kill)
         appids = [one.appid for one in plan.accounts]
-        scene = Scene(directory, appids, disk, sandbox, hub, platform, Web(hub.url, http), http, evidence)
-        scene.keys["admin"] = (await hub.start())["first_key"]
+        scene = Scene(directory, appids, store, sandbox, hubs, platform, Web(hubs.urls, http), http, evidence)
+        scene.keys["admin"] = await hubs.start()
         await scene.wait_until_whole()
         await asyncio.gather(*map(scene.open_account, plan.accounts))
         for name, grants in CALLERS.items():
@@ -175,4 +157,4 @@ async def open_scene(plan: Plan, disk: Disk, directory: Path) -> AsyncIterator[S
         await asyncio.sleep(KEYS_KNOWN)
         await asyncio.gather(*map(scene.open_gateway, plan.accounts))
         yield scene
-        scene.exit_code = await hub.end()
+        scene.exit_code = await hubs.end()

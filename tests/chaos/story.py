@@ -45,12 +45,12 @@ def tell_story(directory: Path, evidence: Evidence, violation: Violation) -> str
     appid = next((one for one in {token.appid for token in evidence.tokens.values()} if one in violation.text), "")
     began = evidence.began
     others = {token.appid for token in evidence.tokens.values()} - {appid}
-    log = [line for line in _read_log(directory / "hub.log") if not any(other in line.text for other in others)]
+    log = [line for line in _read_logs(directory) if not any(other in line.text for other in others)]
     lines = sorted([*_tell(evidence, appid), *_once(log)])
     before = [one for one in lines if one.at <= violation.at][-BEFORE:]
     after = [one for one in lines if one.at > violation.at][:AFTER]
     seen = _Line(violation.at, "judge", f"!!! invariant {violation.rule}: {violation.text}")
-    return "\n".join(f"  {one.at - began:8.2f} s  {one.who:<8} {one.text}" for one in [*before, seen, *after])
+    return "\n".join(f"  {one.at - began:8.2f} s  {one.who:<9} {one.text}" for one in [*before, seen, *after])
 
 
 def _once(lines: Iterable[_Line]) -> Iterator[_Line]:
@@ -110,8 +110,10 @@ def _name_answer(read: Read, names: dict[str, str]) -> str:
     return " ".join([names.get(read.value, "a token of nobody"), f"as generation {read.generation}", *marks])
 
 
-def _read_log(log: Path) -> Iterator[_Line]:
-    """Yield what the hub warned of."""
-    for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
-        if found := _LOGGED.match(line):
-            yield _Line(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp(), f"hub {found[2]}", found[3])
+def _read_logs(directory: Path) -> Iterator[_Line]:
+    """Yield what hubs warned of."""
+    for log in sorted(directory.glob("hub*.log")):
+        for line in log.read_text(errors="replace").splitlines():
+            if found := _LOGGED.match(line):
+                at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp()
+                yield _Line(at, f"{log.stem} {found[2]}", found[3])

@@ -41,13 +41,13 @@ class Journal:
         self.call(at, CLASSIC, issued=value, **call)
         self.event(at + 0.2, "minted", generation or len(self.evidence.tokens))
 
-    def issue(self, value: str, at: float) -> None:
+    def issue(self, value: str, at: float, ip: str = HUB) -> None:
         """The platform makes a token, which ends the former one an overlap later."""
         tokens = self.evidence.tokens
         for former in list(tokens.values())[-1:]:
             if former.dies_at > at + OVERLAP:
                 self.end(former.value, at + OVERLAP, "replaced")
-        tokens[value] = Token(value, APPID, "classic", at, LIFE, at + LIFE, "age", HUB, forced=False)
+        tokens[value] = Token(value, APPID, "classic", at, LIFE, at + LIFE, "age", ip, forced=False)
 
     def end(self, value: str, at: float, end: str) -> None:
         """A token ends before its time."""
@@ -82,9 +82,9 @@ class Journal:
         for quarter in range(int(4 * (ended - began))):
             self.read(began + quarter / 4, value, generation, **told)
 
-    def fail(self, at: float, status: int, problem: str, *, after: float = 0.01) -> None:
+    def fail(self, at: float, status: int, problem: str, *, after: float = 0.01, hub: str = "") -> None:
         """A reader is handed nothing."""
-        self.evidence.reads.append(Read(at, at + after, APPID, status, problem))
+        self.evidence.reads.append(Read(at, at + after, APPID, status, problem, hub=hub))
 
     def passed(
         self, at: float, errcode: int = 0, said: str = "", *, status: int = 200, openids: tuple[str, ...] = ()
@@ -97,9 +97,9 @@ class Journal:
         read = Read(at, at + 1.5, APPID, 200, value=got, generation=1 + list(self.evidence.tokens).index(got))
         self.evidence.rejects.append(Rejected(caller, value, outcome, read))
 
-    def spell(self, kind: str, began: float, ended: float, appid: str = "") -> None:
+    def spell(self, kind: str, began: float, ended: float, appid: str = "", hub: str = "") -> None:
         """Something goes wrong for a while."""
-        self.evidence.weather.spells.append(Spell(kind, began, ended, appid))
+        self.evidence.weather.spells.append(Spell(kind, began, ended, appid, hub=hub))
 
 
 def test_a_run_in_which_nothing_happens_has_no_violation() -> None:
@@ -268,6 +268,59 @@ def hung_up_on(journal: Journal) -> None:
     journal.fail(50.0, 0, "ServerDisconnectedError")
 
 
+def hung_up_on_by_a_hub_that_nobody_touched(journal: Journal) -> None:
+    """Another one was killed."""
+    journal.spell("kill", 49.5, 50.0, hub="http://one")
+    journal.fail(50.0, 0, "ServerDisconnectedError", hub="http://two")
+
+
+def handed_stale_by_a_hub_whose_wire_was_well(journal: Journal) -> None:
+    """Another one was cut off from the store."""
+    journal.spell("severed", 50.0, LASTS, hub="http://one")
+    journal.revoke("first", 50.0)
+    journal.mint("second", 52.0)
+    journal.read_on("second", 2, 52.5, LASTS)
+    journal.read_on("first", 1, 60.0, LASTS, stale=True, hub="http://two")
+
+
+def withheld_by_a_hub_that_was_cut_off_later(journal: Journal) -> None:
+    """It knew the credential, and its wire was cut long after."""
+    journal.spell("severed", 45.0, 60.0, hub="http://one")
+    journal.fail(50.0, 503, "store_server_away", hub="http://one")
+
+
+def withheld_what_came_while_the_hub_was_cut_off(journal: Journal) -> None:
+    """It knew that the former was dead, and nothing more."""
+    journal.spell("severed", 51.5, 70.0, hub="http://one")
+    journal.revoke("first", 50.0)
+    journal.mint("second", 52.0)
+    journal.read_on("second", 2, 52.5, LASTS)
+    journal.fail(60.0, 503, "store_server_away", hub="http://one")
+
+
+def handed_after_a_stranger_ended_it(journal: Journal) -> None:
+    """He fetched a token of his own; callers were refused in good weather, and nobody looked."""
+    journal.issue("his", 20.0, ip="203.0.113.7")
+    journal.end("first", 30.0, "replaced")
+
+
+def handed_until_a_stranger_was_found_out(journal: Journal) -> None:
+    """A few seconds later."""
+    journal.spell("stranger", 20.0, 20.5, APPID)
+    journal.read(19.0, "first", 1, expires_in=900)
+    journal.issue("his", 20.0, ip="203.0.113.7")
+    journal.end("first", 50.0, "replaced")
+    journal.mint("second", 55.0, generation=2)
+    journal.read_on("second", 2, 55.5, LASTS)
+
+
+def handed_until_a_late_commit(journal: Journal) -> None:
+    """The transaction was stamped, and its commit was slow to arrive."""
+    journal.revoke("first", 50.0)
+    journal.mint("second", 52.0)
+    journal.read_on("second", 2, 58.0, LASTS)
+
+
 def answered_as_no_weather_explains(journal: Journal) -> None:
     """An error of the hub's own."""
     journal.spell("dark", 45.0, 60.0)
@@ -332,6 +385,11 @@ def answered_nothing_at_the_gateway(journal: Journal) -> None:
         ("4", "was withheld for 4.0 s", withheld_for_seconds_while_the_platform_was_away),
         ("4", "waited 9.0 s", kept_waiting_beyond_the_deadline),
         ("4", "no answer came", hung_up_on),
+        ("4", "no answer came", hung_up_on_by_a_hub_that_nobody_touched),
+        ("1", "nothing kept the hub from its store", handed_stale_by_a_hub_whose_wire_was_well),
+        ("4", "was withheld (store_server_away)", withheld_by_a_hub_that_was_cut_off_later),
+        ("1", "nobody found out", handed_after_a_stranger_ended_it),
+        ("1", "proof or successor was saved", handed_until_a_late_commit),
         ("4", "no weather explains", answered_as_no_weather_explains),
         ("7", "after 2", generations_that_fall),
         ("gateway", "was refused", shown_a_refused_token_at_the_gateway),
@@ -361,6 +419,10 @@ def test_a_planted_violation_is_found(rule: str, said: str, plant: Callable[[Jou
         (failed_for_want_of_a_store, [("kill", 48.0, 49.0)]),
         (kept_waiting_beyond_the_deadline, [("kill", 51.0, 55.0), ("stop", 51.0, 60.0)]),
         (hung_up_on, [("kill", 49.5, 50.0)]),
+        (hung_up_on, [("stall", 49.5, 50.0)]),
+        (withheld_what_came_while_the_hub_was_cut_off, []),
+        (handed_until_a_stranger_was_found_out, []),
+        (handed_until_a_late_commit, [("distant", 50.0, 57.0)]),
         (answered_later_without_a_reason, [("dark", 45.0, 60.0)]),
         (answered_still_valid_long_after_its_death, [("revoke", 42.0, 42.5)]),
         (answered_nothing_at_the_gateway, [("kill", 49.5, 50.0)]),

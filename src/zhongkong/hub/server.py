@@ -176,8 +176,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+def bind(host: str, port: int, *, listens: bool = True) -> socket.socket:
+    """Return a socket that listens, or one that does not yet: `listen` has it.
 
     It says TCP by name, unlike one of `socket.create_server`: else asyncio leaves Nagle on, and answers wait 40 ms.
     Raises: SettingInvalid: the port is taken or forbidden, or the host is none of this machine's.
@@ -194,13 +194,26 @@ def bind(host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
-        listening.listen(BACKLOG)
+        if listens:
+            listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
     listening.setblocking(False)  # noqa: FBT003 (the socket module's own signature)
     listening.set_inheritable(True)
     return listening
+
+
+def listen(bound: socket.socket) -> None:
+    """Take connections from now on; until then whoever tries is refused, and asks elsewhere.
+
+    Raises: SettingInvalid: another program that was bound at the same time was faster.
+    """
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        host, port = address_of(bound)
+        raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
 
 
 def _why_not_bound(error: OSError) -> str:

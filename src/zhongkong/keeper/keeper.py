@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 from random import Random, SystemRandom
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from zhongkong.core.command import Applied
 from zhongkong.core.freshness import Freshness
@@ -59,6 +60,8 @@ from zhongkong.errors import (
 from zhongkong.keeper.knowledge import REREAD, Knowledge
 from zhongkong.keeper.refresh import Refresher, unavailable
 from zhongkong.wechat.errcodes import ProbeVerdict
+
+T = TypeVar("T")
 
 PATIENCE: Seconds = 5.0
 """How long a caller waits for a refresh, unless he says otherwise."""
@@ -171,13 +174,13 @@ class Keeper:
         Raises: AccountUnknown. CredentialUnavailable: with the cause and when to try again. StoreUnavailable.
         """
         if seen and (known := self.known.record(slot)) is not None and known.generation < seen:
-            self.known.learn(await self._store.load(slot))
+            self.known.learn(await _within(patience, self._store.load(slot)))
         handed = self.peek(slot)
         if handed is not None and handed.generation == seen - 1:  # by so much memory runs ahead of a store that is away
             raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen, retry_after=1.0)
         if handed is not None:
             return handed
-        record = await self._known_record(slot)
+        record = await _within(patience, self._known_record(slot))
         is_waiting = record.retry.holds_until(self.known.now()) > self.known.now()
         if is_waiting and self.known.freshness(record) is Freshness.DEAD:
             return self._hand_out(slot, None)
@@ -576,6 +579,15 @@ class Keeper:
         """Sleep until the next poll, or until something is due before it."""
         wait = self._looks[0][0] - self.known.now() if self._looks else self._poll_seconds
         return max(0.02, min(self._poll_at - self._clock.boot(), wait))
+
+
+async def _within(patience: Seconds, asking: Awaitable[T]) -> T:
+    """Return what the store says, unless that takes longer than the caller waits. Raises: StoreUnavailable."""
+    try:
+        async with asyncio.timeout(patience):
+            return await asking
+    except TimeoutError:
+        raise StoreUnavailable("store_unavailable", retry_after=1.0) from None
 
 
 def _names(reject: Reject, handed: Handed) -> bool:

@@ -154,7 +154,8 @@ class Knowledge:
         """Return what a caller gets now."""
         slot, seen = record.slot, self._seen_of(record)
         boot, is_stale = self._clock.boot(), self.is_stale or slot in self._unreadable
-        trust = trust_seen(record, seen) if is_stale else trust_of(record)
+        is_ours_alone = is_stale or slot in self._unsaved  # others may mint as if it were not there
+        trust = trust_seen(record, seen) if is_ours_alone else trust_of(record)
         late = boot + self._offset + self._error + DRIFT * (boot - self._last_contact)
         handed = hand_out(record, freshness, late, seen=seen, trust=trust, stale=self.is_cut_off_from(slot))
         if not handed.doubtful and record is self.record(slot):

@@ -18,7 +18,8 @@ import pytest
 from tests.contract.stores.servers import ServerHarness
 from tests.contract.stores.sqlite import run
 from tests.databases import ENGINES, execute
-from tests.own_databases import PASSWORD, OwnServer, OwnServers, holding
+from tests.own_databases import PASSWORD, SOON, OwnServer, OwnServers, holding
+from tests.wires import open_wire
 from zhongkong.adapters.stores import server_dialects, writer
 from zhongkong.adapters.stores.addresses import parse_address
 from zhongkong.adapters.stores.examining import examine
@@ -199,6 +200,23 @@ class TestPassing:
             assert await counted(store) == 1
             stopped.invalidate()
         await store.close()
+
+    @run
+    async def test_a_connection_that_the_other_side_forgot_is_given_up(
+        self, own: OwnServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A server that was lost with its machine says nothing any more, and who writes and who reads wait for it."""
+        monkeypatch.setattr(server_dialects, "TRANSACTIONS_LIVE", 1.0)
+        async with open_wire(own.port) as wire:
+            url = own.url.replace(f":{own.port}/", f":{wire.port}/")
+            store = await ServerHarness(url, f"t{crc32(request.node.name.encode())}_").open()
+            assert await counted(store) == 0
+            assert (await store.load(SLOT)).asks == 1
+            await wire.turn("half_open")
+            async with asyncio.timeout(SOON):
+                await asyncio.gather(counted(store), store.load(SLOT), return_exceptions=True)
+                assert (await store.load(SLOT)).asks == await counted(store)
+            await store.close()
 
 
 class TestAPersonMustAct:

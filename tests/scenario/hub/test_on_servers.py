@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +13,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.databases import ENGINES
-from tests.own_databases import PASSWORD, OwnServer, OwnServers
+from tests.chaos.hubs import Hub
+from tests.databases import ENGINES, execute
+from tests.own_databases import PASSWORD, OwnServer, OwnServers, holding
+from tests.scenario.end_to_end.programs import find_free_port
 from tests.scenario.hub.processes import Program, running, until, with_account
 
 
@@ -57,6 +60,33 @@ def test_two_hubs_go_on_while_their_database_is_away(server: OwnServer, tmp_path
                 logs.append(log)
             for secret in ("hunter2", quote(PASSWORD, safe=""), token, new):
                 assert all(secret not in log for log in logs)
+
+    asyncio.run(story())
+
+
+def test_a_hub_takes_no_connections_while_it_waits_for_anothers_migrations(
+    own_servers: OwnServers, tmp_path: Path
+) -> None:
+    """A balancer that is refused asks another replica; one whose request lies in wait would not."""
+    server = own_servers.of("postgresql")
+    key = int.from_bytes(sha256(b"waits_").digest()[:8], signed=True)
+    environment = {"ZHONGKONG_STORE_URL": server.url, "ZHONGKONG_STORE_PREFIX": "waits_"}
+    port = find_free_port()
+    hub = Hub(tmp_path / "data", tmp_path / "log", tmp_path, port=port, workers=1, environment=environment)
+
+    async def waits() -> bool:
+        return execute(server.root_url, "SELECT count(*) FROM pg_locks WHERE NOT granted") == [(1,)]
+
+    async def story() -> None:
+        with holding(server.url, f"SELECT pg_advisory_lock({key})"):
+            starting = asyncio.create_task(hub.start())
+            await until(waits)
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", port)
+        assert "first_key" in await starting
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{hub.url}/readyz")).status_code == 200
+        assert await hub.end() == 0
 
     asyncio.run(story())
 

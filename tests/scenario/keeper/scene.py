@@ -208,6 +208,8 @@ class SceneStore(MemoryStore):
         """It can be read, and not written."""
         self.refuses_after = 0.0
         """Seconds: a store that is locked says so late."""
+        self.answers_after = 0.0
+        """Seconds: a server that hangs says nothing at all."""
         self.loads = 0
         """How often a single record was read."""
         self.polls = 0
@@ -250,7 +252,7 @@ class SceneStore(MemoryStore):
         await super().tell(events)
 
     async def _go(self) -> None:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001 + self.answers_after)
         if self.is_away:
             raise StoreUnavailable("store_unavailable")
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.scenario.keeper.scene import MODES, SECRET, SLOT, Scene
 from zhongkong.adapters.stores.memory import MemoryStore
-from zhongkong.core.model import LEASE, Mode, Secret
+from zhongkong.core.model import LEASE, Mode, Secret, Slot
 from zhongkong.errors import CredentialUnavailable, StoreUnavailable
-from zhongkong.keeper.keeper import RejectOutcome
+from zhongkong.keeper.keeper import PATIENCE, RejectOutcome
 
 OVERLAP = 300.0
 
@@ -55,6 +55,38 @@ def test_a_stable_account_is_renewed_although_nothing_can_be_written() -> None:
     handed = scene.read()
     assert (handed.value, handed.stale, handed.doubtful) == (scene.issued[1].value, True, False)
     assert scene.record.generation == 1
+
+
+def test_a_store_that_hangs_keeps_no_reader_waiting_beyond_his_patience() -> None:
+    """He saw a newer generation elsewhere, or asks for what was never seen here: the store is asked, in vain."""
+    scene = Scene(replicas=2)
+    generation = scene.read(1).generation
+    scene.store.answers_after = 60.0
+    reader = scene.replicas[1].keeper
+    for slot, seen in ((SLOT, generation + 1), (Slot("wxelsewhere"), 0)):
+        began = scene.time()
+        with pytest.raises(StoreUnavailable):
+            scene.run(reader.credential(slot, seen=seen))
+        assert scene.time() - began <= PATIENCE + 0.1
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_what_could_not_be_saved_is_promised_no_longer_than_others_leave_it_alone(*, is_full: bool) -> None:
+    """If its holder dies, nobody knows of it: somebody mints after the lease, and it ends an overlap later."""
+    scene = Scene(Mode.CLASSIC, poll_seconds=1.0)
+    value = scene.read().value
+    scene.turn(10.0)
+    scene.revoke_all()
+    scene.line.latency = 2.0
+    _ = scene.begin(scene.replicas[0].keeper.reject(SLOT, "caller", value=value), scene.replicas[0])
+    scene.turn(3.0)
+    assert scene.record.condemned
+    scene.store.is_full, scene.store.is_away = is_full, not is_full
+    scene.turn(1.5)
+    handed = scene.read()
+    assert handed.value == scene.issued[-1].value != value
+    assert scene.record.generation == handed.generation - 1
+    assert 0 < handed.expires_in <= LEASE + OVERLAP
 
 
 def test_what_was_asked_meanwhile_is_saved_when_the_store_is_back() -> None:

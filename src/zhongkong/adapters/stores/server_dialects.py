@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -143,6 +143,16 @@ class Postgresql(_Server):
         return psycopg
 
     def _open(self) -> Any:  # noqa: ANN401 (the driver's)
+        return self._open_for(TRANSACTIONS_LIVE)
+
+    def _open_alone(self) -> Any:  # noqa: ANN401 (the driver's)
+        return self._open_for(LONGEST_MIGRATION)
+
+    def _open_for(self, lasts: Seconds) -> Any:  # noqa: ANN401 (the driver's)
+        """Return a connection on which nothing is waited for much longer than a statement may last.
+
+        A server that was lost with its machine, or hangs, ends nothing and says nothing.
+        """
         address = self._address
         opened = self._module.connect(
             autocommit=True,
@@ -161,6 +171,7 @@ class Postgresql(_Server):
             ),
             **address.options,
         )
+        opened.wait = partial(opened.wait, timeout=2 * lasts)
         limit = round(TRANSACTIONS_LIVE * 1000)
         with _whole(opened):
             opened.execute(
