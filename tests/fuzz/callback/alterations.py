@@ -15,7 +15,9 @@ ANSWER, ECHO, ELSEWHERE, LATE = "answer", "echo", "elsewhere", "late"
 """What an answer may be besides a refusal, which is named by its step."""
 Ends = frozenset[str]
 Alteration = Callable[[Random, Letter], Ends]
-FAR = WINDOW + 30
+SKEW = 250
+"""Seconds by which the platform's clock may be off and its pushes still be right."""
+FAR = WINDOW + SKEW + 30
 
 _LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 9))
 NO_MESSAGES = (
@@ -227,7 +229,9 @@ def wrong_length(random: Random, letter: Letter) -> Ends:
 def other_receiver(random: Random, letter: Letter) -> Ends:
     """It was encrypted for another account."""
     mine = letter.party.receiver
-    receiver = random.choice(("", mine[:-1], mine + "x", mine.upper(), "wxother", f"{mine}\0", letter.party.appid + ":"))
+    receiver = random.choice(
+        ("", mine[:-1], mine + "x", mine.upper(), "wxother", f"{mine}\0", letter.party.appid + ":")
+    )
     letter.enclose(seal(letter.party.key, pack(random, write(letter.message, letter.party.shape), receiver)))
     return frozenset({"appid"})
 
@@ -235,9 +239,18 @@ def other_receiver(random: Random, letter: Letter) -> Ends:
 def no_base64(random: Random, letter: Letter) -> Ends:
     """It is written in something else."""
     old = letter.encrypted
-    odd = (f"{old[:9]}\n{old[9:]}", f"{old[:8]} {old[8:]}", f"{old}=", old.rstrip("=") + "-_", "中" + old[1:], "====")
+    odd = (f"{old[:9]}\n{old[9:]}", f"{old[:8]} {old[8:]}", old.rstrip("=") + "-_", "中" + old[1:], "====")
     letter.enclose(random.choice(odd))
     return frozenset({"key"})
+
+
+def other_spelling(random: Random, letter: Letter) -> Ends:
+    """The same bytes in another spelling of base64: bits to spare, an `=` too many."""
+    old = letter.encrypted
+    text, end = old.rstrip("="), "=" * old.count("=")
+    spared = chr(ord(text[-1]) + 1) if end and text[-1] not in "Zz9+/" else text[-1]
+    letter.enclose(random.choice((text[:-1] + spared + end, f"{old}=")))
+    return frozenset({ANSWER, "key"})
 
 
 def resigned(_random: Random, letter: Letter) -> Ends:
@@ -254,5 +267,5 @@ OF_ANY: tuple[Alteration, ...] = (
 OF_PLAIN: tuple[Alteration, ...] = (*OF_ANY, noise, encrypted_inside, to_no_key)
 OF_SEALED: tuple[Alteration, ...] = (
     *(*OF_ANY, no_envelope, to_no_key, flipped, random_bytes, truncated, no_padding, wrong_length, other_receiver),
-    *(no_base64, resigned),
+    *(no_base64, other_spelling, resigned),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from zhongkong.core.callbacks import Callback
 from zhongkong.core.model import AccountKind, Secret

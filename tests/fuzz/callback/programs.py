@@ -13,8 +13,10 @@ from zhongkong.core.model import Seconds, Secret
 from zhongkong.core.ports import Clock, Delivered, Undelivered
 
 TRIES = 3
-KINDS = ("reply",) * 6 + ("success", "empty", "sealed", "slow", "late", "page", "noise", "huge", "403", "500", "away")
-KINDS += ("soon", "cut")
+KINDS: tuple[str, ...] = (
+    *(("reply",) * 6),
+    *("success", "empty", "sealed", "slow", "late", "page", "noise", "huge", "403", "500", "away", "soon", "cut"),
+)
 REPLIES = frozenset({"reply", "sealed", "slow", "soon"})
 """Of which the person reads a word."""
 _SLOW: Seconds = 2.5
@@ -31,8 +33,8 @@ class Entry:
     at: Seconds
     kind: str
     """What its handler does."""
-    letters: set[tuple[bytes, bytes]] = field(default_factory=set)
-    """Query and body of each push of it that is rightly signed."""
+    letters: set[tuple[bytes, bytes, str]] = field(default_factory=set)
+    """Query, body and content type of each push of it that is rightly signed."""
     brought: dict[str, list[str]] = field(default_factory=dict)
     """What programs said to it, by their URL."""
     answer: bytes | None = None
@@ -52,7 +54,9 @@ class Entry:
         for place in self.party.places:
             said = self.brought.get(place, [])
             if bool(said) != self.is_answered:
-                wrong.append(f"{place.partition('.')[0][-9:]} {'was brought' if said else 'was not brought'} {self.number}")
+                wrong.append(
+                    f"{place.partition('.')[0][-9:]} {'was brought' if said else 'was not brought'} {self.number}"
+                )
             if len(said) > TRIES or "final" in said[:-1]:
                 wrong.append(f"message {self.number} was brought twice: {said}")
         return wrong
@@ -68,12 +72,12 @@ class Programs:
 
     def expect(self, entry: Entry, letter: Letter) -> None:
         """Take down a push that may be brought."""
-        entry.letters.add((letter.query, letter.body))
+        entry.letters.add((letter.query, letter.body, letter.content_type or "text/xml"))
         self._by_body[letter.body] = entry
 
     def forget(self, entry: Entry) -> None:
         """Forget a message; of what is over for long nothing comes any more."""
-        for _, body in entry.letters:
+        for _, body, _ in entry.letters:
             self._by_body.pop(body, None)
 
     async def bring(self, url: Secret, content_type: str, body: bytes, until: Seconds) -> Delivered | Undelivered:
@@ -84,8 +88,8 @@ class Programs:
         if entry is None or not place:
             self._wrong.append(f"brought, and nobody signed it: {body[:200]!r}")
             return Delivered(200, b"success")
-        if (text[len(place) + 1 :].encode("latin-1"), body) not in entry.letters:
-            self._wrong.append(f"brought with another query than it came with: {body[:100]!r}")
+        if (text[len(place) + 1 :].encode("latin-1"), body, content_type) not in entry.letters:
+            self._wrong.append(f"brought with another query or type than it came with: {body[:100]!r}")
         said = entry.brought.setdefault(place, [])
         random = Random(f"{entry.number} {place} {len(said)}")
         kind = entry.kind if place == entry.party.handler else random.choice(("success", "500", "away", "403"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -79,12 +79,15 @@ class Message:
         return self.body.get("FromUserName") == VERIFIER and self.body.get("Event") == DEBUG_EVENT
 
 
-def read_words(query: Mapping[str, str], now: Instant) -> Words:
-    """Return what a push is signed with.
+def read_words(query: Sequence[tuple[str, str]], now: Instant) -> Words:
+    """Return what a push is signed with. A word may stand there once: of two, the hub and a handler may heed either.
 
     Raises: Refusal: TIMESTAMP, SIGNATURE.
     """
-    words = Words(*(query.get(name, "") for name in Words._fields))
+    said = [(name, value) for name, value in query if name in Words._fields]
+    if len(dict(said)) != len(said):
+        raise Refusal(Step.SIGNATURE)
+    words = Words(*(dict(said).get(name, "") for name in Words._fields))
     if not _TIMESTAMP.fullmatch(words.timestamp) or abs(int(words.timestamp) - now) > WINDOW:
         raise Refusal(Step.TIMESTAMP)
     if not _NONCE.fullmatch(words.nonce):
