@@ -44,7 +44,8 @@ def main() -> int:
     print(f"{time.monotonic() - began:.0f} s")
     others = [] if options.straight else find_other_rows(trials, READMES)
     print(*others, sep="\n", end="\n" if others else "")
-    if wrong := len(others) + sum(len(one.wrong) for one in (*trials, *conversations)):
+    failed = [text for trial in trials for text in trial.wrong] + [text for one in conversations for text in one.wrong]
+    if wrong := len(others) + len(failed):
         print(f"{wrong} things are wrong; logs: {directory}")
         return 1
     shutil.rmtree(directory, ignore_errors=True)
