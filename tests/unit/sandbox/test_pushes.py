@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.wechat.push_vectors import ENCRYPTED, SIGNED, name
 from zhongkong.sandbox.pushes import (
+    Addressee,
     Callback,
     Message,
     Stamp,
@@ -22,6 +23,7 @@ from zhongkong.sandbox.pushes import (
 
 APPID = "wx0000000000000001"
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+TO = Addressee(APPID, original_id(APPID))
 STAMP = Stamp(1700000000, "987654321", b"0123456789abcdef")
 MESSAGE: Message = {
     "ToUserName": original_id(APPID),
@@ -48,7 +50,7 @@ def test_checks_are_signed_as_the_documents_show(vector: dict[str, str]) -> None
     """This code shares nothing with the hub's, so it is held against the same examples."""
     told = Callback("https://wx.example.com/", "AAAAA")
     told.token = vector["token"]
-    words = query(build_check(told, Stamp(int(vector["timestamp"]), vector["nonce"], b""), "echo"))
+    words = query(build_check(told, TO, Stamp(int(vector["timestamp"]), vector["nonce"], b""), "echo"))
     assert (words["signature"], words["echostr"]) == (vector["signature"], "echo")
 
 
@@ -65,7 +67,7 @@ def test_ciphertexts_are_as_published(vector: dict[str, str]) -> None:
 def test_each_mode_shows_what_it_should(data_format: str) -> None:
     """Plaintext all, compatible both, safe the envelope alone."""
     plain, both, safe = (
-        build_letter(callback(mode, data_format), APPID, MESSAGE, STAMP) for mode in ("plaintext", "compatible", "safe")
+        build_letter(callback(mode, data_format), TO, MESSAGE, STAMP) for mode in ("plaintext", "compatible", "safe")
     )
     assert "你好" in plain.body.decode()
     assert "你好" in both.body.decode()
@@ -88,7 +90,7 @@ def test_a_reply_is_read_in_plain_and_encrypted() -> None:
     """As the person reads it."""
     plain = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hi]]></Content></xml>"
     assert read_reply(callback(), APPID, plain) == {"MsgType": "text", "Content": "hi"}
-    letter = build_letter(callback("safe"), APPID, {**MESSAGE, "Content": "hi"}, STAMP)
+    letter = build_letter(callback("safe"), TO, {**MESSAGE, "Content": "hi"}, STAMP)
     signed = query(letter.url)
     encrypted = letter.body.decode().replace(
         "</xml>",
