@@ -1,6 +1,6 @@
 """The page of an account's QR code (测试号二维码), or of one with a scene: whoever opens it scans it.
 
-In WeChat a phone does. Here whoever sits at the browser says who he is, and reads there what the account's server answers.
+In WeChat a phone does. Here whoever sits at the browser says who he is, and reads what the account's server answers.
 """
 
 from typing import Any

@@ -80,6 +80,25 @@ def test_each_mode_shows_what_it_should(data_format: str) -> None:
     assert plain.content_type == {"xml": "text/xml", "json": "application/json"}[data_format]
 
 
+def test_wecom_is_pushed_to_in_its_own_form() -> None:
+    """No `signature`, no openid: msg_signature over what is encrypted for the corpid, and an envelope with AgentID."""
+    to = Addressee("ww1", "ww1", 1000002)
+    letter = build_letter(callback("safe"), to, {**MESSAGE, "ToUserName": "ww1"}, STAMP)
+    assert set(query(letter.url)) == {"b", "msg_signature", "timestamp", "nonce"}
+    body = letter.body.decode()
+    assert body.startswith("<xml><ToUserName><![CDATA[ww1]]></ToUserName><Encrypt>")
+    assert body.endswith("<AgentID><![CDATA[1000002]]></AgentID></xml>")
+    encrypted = body.partition("<Encrypt><![CDATA[")[2].partition("]]>")[0]
+    assert "你好" in _decrypt(callback("safe"), "ww1", encrypted).decode()
+
+
+def test_wecoms_check_is_encrypted() -> None:
+    """Its answer is what is inside."""
+    words = query(build_check(callback("safe"), Addressee("ww1", "ww1", 1000002), STAMP, "1616140317555161061"))
+    assert set(words) == {"b", "msg_signature", "timestamp", "nonce", "echostr"}
+    assert _decrypt(callback("safe"), "ww1", words["echostr"]) == b"1616140317555161061"
+
+
 @pytest.mark.parametrize("answer", [b"", b"success", b"success\n"])
 def test_no_reply_is_no_reply(answer: bytes) -> None:
     """Nothing is shown to the person."""

@@ -126,13 +126,13 @@ def judge_push(callback: Callback, words: Words, raw: bytes) -> Message:
     if not is_encrypted:
         if encrypted:
             raise Refusal(Step.SIGNATURE)  # what is said inside is not signed
-        return Message(identify_push(raw, outer), outer.shape, is_encrypted, outer)
+        return Message(identify_push(outer), outer.shape, is_encrypted, outer)
     if not encrypted:
         raise Refusal(Step.BODY)
     _judge_msg_signature(callback, words, encrypted)
     inner = _decrypt(callback, encrypted)
     body = _parse(inner)
-    return Message(identify_push(inner, body), outer.shape, is_encrypted, body)
+    return Message(identify_push(body), outer.shape, is_encrypted, body)
 
 
 def _parse(raw: bytes) -> Body:
