@@ -97,7 +97,8 @@ class PushControl:
         return write_json(await self._pushing.deliver(account, message))
 
     async def list_pushes(self, request: Request) -> Response:
-        """Answer the last pushes with their attempts, oldest first."""
+        """Answer the last pushes with their attempts, oldest first, once what calls left to be pushed is there too."""
+        await self._pushing.push_due()
         return write_json({"pushes": list(self._sandbox.pushes.get(self._account(request).appid, ()))})
 
     def _account(self, request: Request) -> Account:

@@ -1,5 +1,6 @@
 """Pushes on their way: to the account's own server, again while it does not answer, and what the person reads then."""
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -33,6 +34,7 @@ class Pushing:
     def __init__(self, sandbox: Sandbox, fetch: Fetch) -> None:
         self._sandbox = sandbox
         self._fetch = fetch
+        self._turn = asyncio.Lock()
 
     async def check(self, account: Account, callback: Callback) -> None:
         """Ask the URL as the console does when it is saved. Raises ValueError in the console's words."""
@@ -49,10 +51,11 @@ class Pushing:
         return None if account.callback is None else await self.deliver(account, {"MsgType": "event", **event})
 
     async def push_due(self) -> None:
-        """Push what calls have left to be pushed: what became of template messages."""
-        for account in list(self._sandbox.world.accounts.values()):
-            while account.due:
-                await self.tell(account, account.due.popleft())
+        """Push what calls have left to be pushed, what became of template messages; none is on its way afterwards."""
+        async with self._turn:
+            for account in list(self._sandbox.world.accounts.values()):
+                while account.due:
+                    await self.tell(account, account.due.popleft())
 
     async def deliver(self, account: Account, message: Message) -> dict[str, Any]:
         """Push a message until its account's server answers, and return what came of it.
