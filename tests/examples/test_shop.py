@@ -24,7 +24,14 @@ def run_tests(shop: Path, directory: Path, *arguments: str) -> subprocess.Comple
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
     environment = {**build_environment(directory), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        command, cwd=shop, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=SOON, check=False
+        command,
+        cwd=shop,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=2 * SOON,
+        check=False,
     )
 
 
