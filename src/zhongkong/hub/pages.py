@@ -27,7 +27,8 @@ JSAPI_SECURITY = {
     **SECURITY,
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; "
-        "script-src 'self' https://res.wx.qq.com https://res2.wx.qq.com; connect-src 'self'; img-src https://open.weixin.qq.com; frame-src weixin:; "
+        "script-src 'self' https://res.wx.qq.com https://res2.wx.qq.com; connect-src 'self'; "
+        "img-src https://open.weixin.qq.com; frame-src weixin:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 }

@@ -28,6 +28,10 @@
     document.querySelector(".met")?.scrollIntoView({ block: "nearest" });
   }
 
+  function list(found) {
+    return Object.entries(found).map(([name, may]) => `${name} ${may ? "✓" : "✗"}`).join("  ");
+  }
+
   function showSigned(signed) {
     const names = ["appId", "timestamp", "nonceStr", "signature"];
     for (const name of names) {
@@ -77,7 +81,7 @@
     wx.ready(() => {
       if (!hasFailed) {
         end("ready");
-        wx.checkJsApi({ jsApiList: LISTED, success: (said) => end("ready", JSON.stringify(said.checkResult)) });
+        wx.checkJsApi({ jsApiList: LISTED, success: (said) => end("ready", list(said.checkResult)) });
       }
     });
     wx.config({ ...signed, debug: false, beta: isWecom, jsApiList: LISTED });
