@@ -67,7 +67,7 @@ chaos: $(READY)  ## the same with real processes that are killed and stopped, fo
 interop: $(READY)  ## real SDKs from PyPI and npm, unmodified, against sandbox and hub; they are installed in .interop/
 	@$(BIN)/python -m tests.interop $(ARGS)
 
-fuzz: $(READY)  ## try the gateway with COUNT hostile calls and broken answers
+fuzz: $(READY)  ## try gateway and callback with COUNT hostile calls and broken answers each
 	@$(BIN)/python -m tests.fuzz --count $(COUNT) $(ARGS)
 
 bench: $(READY)  ## measure, beside peers that are got ready in .bench/ (docs/performance.md)

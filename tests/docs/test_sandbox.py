@@ -19,6 +19,7 @@ from zhongkong.sandbox.journal import Entry
 from zhongkong.sandbox.media import MEDIA_GET_PATH
 from zhongkong.sandbox.posting import fetch
 from zhongkong.sandbox.push_control import PushControl
+from zhongkong.sandbox.pushing import Pushing
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.wecom import GETTOKEN_PATH, WECOM_CALLS
@@ -31,8 +32,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="u
 def routes() -> list[Route]:
     """Return the control API's routes."""
     sandbox = Sandbox(world=World(), clock=Clock())
-    pushes = PushControl(sandbox, fetch).routes()
-    return [*AccountControl(sandbox).routes(), *HoldingsControl(sandbox).routes(), *pushes, *Control(sandbox).routes()]
+    pushing = Pushing(sandbox, fetch)
+    pushes, accounts = PushControl(sandbox, pushing).routes(), AccountControl(sandbox, pushing).routes()
+    return [*accounts, *HoldingsControl(sandbox).routes(), *pushes, *Control(sandbox).routes()]
 
 
 def test_every_control_route_is_documented_and_no_other() -> None:

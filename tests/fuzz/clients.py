@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp
@@ -16,6 +16,18 @@ from tests.fuzz.tries import Try
 PATIENCE = 20.0
 GARBLED_WITHIN = 0.8
 """Seconds that a client waits who may have sent less than he announced: the hub would wait for the rest."""
+
+
+class Sent(Protocol):
+    """What a client sends."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: list[bytes]
+    framing: str
+    client: str
 
 
 @dataclass(slots=True)
@@ -32,8 +44,8 @@ class Got:
     """What no server may do."""
 
 
-async def call_over_asgi(app: ASGIApp, one: Try) -> Got:
-    """Send the try as a server would hand it to the application."""
+async def call_over_asgi(app: ASGIApp, one: Sent, pause: float = 0.001) -> Got:
+    """Send the try as a server would hand it to the application; a slow client pauses before each piece."""
     got, pieces = Got(), list(one.body)
     path, _, more = one.path.partition(b"?")
     framed = [(b"content-length", b"%d" % sum(map(len, pieces)))] if one.framing == "length" else []
@@ -56,7 +68,7 @@ async def call_over_asgi(app: ASGIApp, one: Try) -> Got:
     async def receive() -> dict[str, Any]:
         nonlocal told
         if one.client == "slow":
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(pause)
         if told == left:
             return {"type": "http.disconnect"}
         if told >= max(1, len(pieces)):

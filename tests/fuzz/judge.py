@@ -19,7 +19,7 @@ ELSEWHERE = "mp.weixin.qq.com"
 JUDGED_MOST = 60_000
 
 
-def _spell(secret: str) -> Iterator[bytes]:
+def spell(secret: str) -> Iterator[bytes]:
     """Yield how a secret may be written; of base64 what is in it whatever stands before."""
     raw = secret.encode()
     yield from (raw, raw[::-1], raw.hex().encode(), quote(secret, safe="").encode())
@@ -31,7 +31,7 @@ def _spell(secret: str) -> Iterator[bytes]:
 
 
 _HEARTS = (HEART, SECRET_HEART, SIGNING_KEY.decode())
-_SECRETS = sorted({one.lower() for heart in _HEARTS for one in _spell(heart)})
+_SECRETS = sorted({one.lower() for heart in _HEARTS for one in spell(heart)})
 
 
 def judge(one: Try, got: Got) -> Iterator[str]:

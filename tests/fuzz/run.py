@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
 from functools import partial
 from random import Random
 
-import psutil  # type: ignore[import-untyped]  # it has no annotations
-
 from tests.fuzz.clients import Got, call_over_asgi, call_over_wire
 from tests.fuzz.judge import judge
+from tests.fuzz.outcome import Outcome, heard_bugs
 from tests.fuzz.platforms import Names, ScriptedUpstream, Tries, WirePlatform, watched_connections
 from tests.fuzz.scene import Hub
 from tests.fuzz.tries import Shown, Try, draw_try
@@ -27,45 +24,10 @@ from zhongkong.hub.server import bind, serve_http
 LANES, WIRE_LANES = 96, 32
 WIRE_EVERY = 20
 """How many tries of which one goes over real sockets."""
-JUDGED_FROM = 10_000
-"""Tries from which on memory is judged: caches are full by then."""
 REMEMBERED = 1000
 """Tries that are over: a call of a client who left may still arrive."""
 ROTATES_EVERY = 1.0
 QUIET = 6.0
-GREW_MOST, OBJECTS_MOST = 16 << 20, 20_000
-"""What the second half may add: bytes of the process, and objects."""
-
-
-@dataclass
-class Outcome:
-    """What came of a run."""
-
-    count: int
-    seed: int
-    wrong: list[str] = field(default_factory=list)
-    seen: Counter[str] = field(default_factory=Counter)
-    grew: int = 0
-    objects: int = 0
-
-    def __str__(self) -> str:
-        """Tell it."""
-        seen = ", ".join(f"{count:,} {what}" for what, count in sorted(self.seen.items()))
-        return (
-            f"seed {self.seed}: {self.count:,} tries ({seen}); in the second half {self.grew / 1024:+,.0f} KiB, "
-            f"{self.objects:+,} objects; {len(self.wrong)} wrong"
-        )
-
-
-class _Bugs(logging.Handler):
-    """Notes what the hub logs as a bug of its own."""
-
-    def __init__(self, wrong: list[str]) -> None:
-        super().__init__(logging.ERROR)
-        self._wrong = wrong
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._wrong.append(f"logged: {record.getMessage()[:1000]}")
 
 
 async def play(count: int, seed: int, *, only: int | None = None) -> Outcome:
@@ -81,7 +43,8 @@ async def play(count: int, seed: int, *, only: int | None = None) -> Outcome:
         await stack.enter_async_context(platform.serving())
         stack.push_async_callback(over.close)
         stack.enter_context(watched_connections({port, platform.port}, tries.strange))
-        stack.enter_context(_heard_bugs(outcome.wrong))
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # of what is no HTTP nothing is heard
+        stack.enter_context(heard_bugs(outcome.wrong))
         await stack.enter_async_context(hub.running())
         on_wire = [await hub.open_account(f"wxa{one}", f"http://platform-{one}.test:{platform.port}") for one in "ab"]
         await hub.open_account("wxc", "https://api.weixin.qq.com")
@@ -103,22 +66,8 @@ async def play(count: int, seed: int, *, only: int | None = None) -> Outcome:
         await serving
     outcome.wrong += [f"under way when all is over: {left}" for one in (scripted, wired) if (left := one._under_way)]
     outcome.wrong += tries.strange
-    outcome.grew, outcome.objects = lanes.growth()
-    if count >= JUDGED_FROM and (outcome.grew > GREW_MOST or outcome.objects > OBJECTS_MOST):
-        outcome.wrong.append("memory grows")
+    outcome.judge_memory()
     return outcome
-
-
-@contextmanager
-def _heard_bugs(wrong: list[str]) -> Iterator[None]:
-    """Note what the hub logs as a bug of its own. That of calls which are no HTTP is not heard."""
-    logger, bugs = logging.getLogger("zhongkong.hub"), _Bugs(wrong)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    logger.addHandler(bugs)
-    try:
-        yield
-    finally:
-        logger.removeHandler(bugs)
 
 
 class _Lanes:
@@ -128,8 +77,6 @@ class _Lanes:
         self._outcome = outcome
         self._tries = tries
         self._over: deque[int] = deque()
-        self._done = 0
-        self._halfway = (0, 0)
 
     async def run(
         self, call: Callable[[Try], Awaitable[Got]], accounts: Sequence[Shown], numbers: Iterator[int]
@@ -152,19 +99,7 @@ class _Lanes:
         self._outcome.seen[f"forwarded {len(one.seen)} times" if one.seen else "not forwarded"] += 1
         self._outcome.seen["plain"] += one.is_plain
         self._outcome.seen["healed"] += len(one.seen) > 1 and not one.seen[-1].refused and bool(got.status)
-        self._done += 1
-        if self._done == self._outcome.count // 2:
-            self._halfway = _measure()
-
-    def growth(self) -> tuple[int, int]:
-        """Return by how many bytes and objects this process grew since half of the tries were made."""
-        bytes_now, objects_now = _measure()
-        return bytes_now - self._halfway[0], objects_now - self._halfway[1]
-
-
-def _measure() -> tuple[int, int]:
-    gc.collect()
-    return psutil.Process().memory_info().rss, len(gc.get_objects())
+        self._outcome.note_done()
 
 
 def _describe(one: Try) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import venv
 
-from tests.interop.sdks import ROOM, SDK, SDKS
+from tests.interop.sdks import ROOM, SDK, SDKS, SERVERS
 
 
 class ProgramMissing(Exception):
@@ -25,13 +25,13 @@ def install() -> None:
         return
     shutil.rmtree(ROOM, ignore_errors=True)
     _install_python([sdk for sdk in SDKS if sdk.language == "python"])
-    _install_node([sdk for sdk in SDKS if sdk.language == "node"])
+    _install_node([sdk for sdk in (*SDKS, *SERVERS) if sdk.language == "node"])
     stamp.write_text(wanted, "utf-8")
 
 
 def _digest() -> str:
     """Return what tells one set of installed things from another."""
-    return hashlib.sha256(f"{sys.version} {SDKS!r}".encode()).hexdigest()
+    return hashlib.sha256(f"{sys.version} {SDKS!r} {SERVERS!r}".encode()).hexdigest()
 
 
 def _install_python(sdks: list[SDK]) -> None:

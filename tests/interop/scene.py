@@ -79,6 +79,22 @@ class Platform:
         """Return every access_token that the account was ever granted."""
         return sorted({call["issued"] for call in await self.calls(appid) if call["issued"]})
 
+    async def configure(self, account: Account, callback: dict[str, str]) -> None:
+        """Have the platform push to a URL, which it checks first. Raises Asked: the check failed."""
+        await self._control("PUT", f"/{account.appid}/callback", callback)
+
+    async def say(self, account: Account, content: str) -> dict[str, Any]:
+        """Have the account's follower write, and return what came of the push."""
+        said: dict[str, Any] = await self._control(
+            "POST", f"/{account.appid}/followers/{account.openid}/say", {"content": content}
+        )
+        return said
+
+    async def push(self, account: Account, message: dict[str, Any]) -> dict[str, Any]:
+        """Have any message pushed, and return what came of it."""
+        pushed: dict[str, Any] = await self._control("POST", f"/{account.appid}/pushes", {"message": message})
+        return pushed
+
     @asynccontextmanager
     async def away(self, appid: str) -> AsyncIterator[None]:
         """Answer no call of the account while the block runs."""
@@ -114,6 +130,16 @@ class Central:
         """Tell the hub the account's new secret; return when there is a token again."""
         await self._web.ask("PATCH", f"/v1/accounts/{account.appid}", {"secret": secret}, key=self._key)
         await self._until("GET", f"/v1/accounts/{account.appid}/access_token", self._key, 200)
+
+    async def bring_pushes(self, account: Account, token: str, key: str, handler: str) -> None:
+        """Have the hub take the account's pushes and bring them to a handler."""
+        callback = {"token": token, "encoding_aes_key": key, "handler": handler}
+        await self._web.ask("PATCH", f"/v1/accounts/{account.appid}/callback", callback, key=self._key)
+
+    async def event_codes(self, account: Account) -> list[str]:
+        """Return the codes of what the audit log was told of the account."""
+        told = await self._web.ask("GET", f"/v1/events?appid={account.appid}&limit=1000", key=self._key)
+        return [event["code"] for event in told["events"]]
 
     async def make_key(self, name: str, appid: str) -> tuple[str, str]:
         """Make a key for the gateway; return its id and the key when every worker knows it."""

@@ -90,3 +90,5 @@ SDKS = (
     SDK("node-easywechat", "3.6.2", "node", "with_node_easywechat.cjs", beside=("node-socialite@1.4.1",)),
     SDK("wechat-jssdk", "5.1.0", "node", "with_wechat_jssdk.cjs", asks="token", asks_platform=False),
 )  # fmt: skip
+SERVERS = (SDK("co-wechat", "2.4.0", "node", "answers_with_co_wechat.cjs", beside=("koa@2.16.4",)),)
+"""Those whose message server is tried: it answers pushes, and changes no line at all."""

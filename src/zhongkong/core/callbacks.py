@@ -6,6 +6,7 @@ the repetition answers what the first one did.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -50,6 +51,14 @@ class Proof(NamedTuple):
     name: str
     appid: str
     body: str
+
+
+_PROOF_NAME = re.compile(r"(?:MP|WW)_verify_[A-Za-z0-9]{1,40}\.txt")
+
+
+def is_proof_name(name: str) -> bool:
+    """Say whether a file that proves a domain can be called so."""
+    return _PROOF_NAME.fullmatch(name) is not None
 
 
 def receiver_of(appid: str) -> str:

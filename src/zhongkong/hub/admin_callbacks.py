@@ -10,7 +10,7 @@ from random import Random, SystemRandom
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from zhongkong.core.callbacks import Callback, Proof
+from zhongkong.core.callbacks import Callback, Proof, is_proof_name
 from zhongkong.core.model import Event, Secret
 from zhongkong.core.ports import FullStore
 from zhongkong.errors import AccountUnknown, RequestRefused
@@ -23,7 +23,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9]{3,32}")
 """Source: 接口配置信息 (Token: letters and digits, 3 to 32 of them)."""
 _ACCESS_TOKEN = re.compile(r"[0-9]{1,3}_[A-Za-z0-9_-]+|[A-Za-z0-9_-]{64,}")
 """How an access_token begins, or how long it is."""
-_PROOF_NAME = re.compile(r"(?:MP|WW)_verify_([A-Za-z0-9]{1,40})\.txt")
 _PROOF_BODY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -97,7 +96,7 @@ class CallbackAdmin:
 
         Raises: AccountUnknown. RequestRefused: the name or the body is not that of such a file.
         """
-        if not _PROOF_NAME.fullmatch(name):
+        if not is_proof_name(name):
             raise RequestRefused("verify_file_name")
         body = body.removeprefix("\ufeff").strip()
         if not _PROOF_BODY.fullmatch(body):

@@ -1,4 +1,4 @@
-"""The pages that need no key: one that says the hub runs and what to do next, and one that describes its interface."""
+"""The pages that need no key: that the hub runs, what to do next, its interface, and whether `wx.config` works."""
 
 from __future__ import annotations
 
@@ -23,6 +23,17 @@ SECURITY = {
     "Cache-Control": "no-cache",
     "Vary": "Accept-Language",
 }
+JSAPI_SECURITY = {
+    **SECURITY,
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; "
+        "script-src 'self' https://res.wx.qq.com https://res2.wx.qq.com; connect-src 'self'; "
+        "img-src https://open.weixin.qq.com; frame-src weixin:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+"""For the page that inside WeChat loads the platform's own script, which reports by a picture and, on old phones, calls
+WeChat by a frame. Source: JS-SDK 说明文档."""
 
 
 class Operation(NamedTuple):
@@ -38,7 +49,7 @@ class Operation(NamedTuple):
 
 
 class Pages:
-    """The routes `/`, `/docs` and `/docs/openapi.json`. Everything they show is in this package."""
+    """The routes `/`, `/docs`, `/docs/openapi.json`, `/jsapi` and its script. All they show is in this package."""
 
     def __init__(self) -> None:
         self._templates = Environment(
@@ -49,6 +60,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._openapi = build_openapi()
+        self._script = self._templates.get_template("jsapi.js").render()
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -56,6 +68,8 @@ class Pages:
             Route("/", self.home, methods=["GET"]),
             Route("/docs", self.docs, methods=["GET"]),
             Route("/docs/openapi.json", self.openapi, methods=["GET"]),
+            Route("/jsapi", self.jsapi, methods=["GET"]),
+            Route("/jsapi.js", self.jsapi_script, methods=["GET"]),
         ]
 
     async def home(self, request: Request) -> Response:
@@ -71,6 +85,16 @@ class Pages:
     async def openapi(self, _request: Request) -> Response:
         """Answer with the description, for programs."""
         return reply(self._openapi, headers={"Cache-Control": "no-cache"})
+
+    async def jsapi(self, request: Request) -> Response:
+        """Answer with the page that has its own address signed, and tries `wx.config` with that."""
+        answer = self._page(request, "jsapi")
+        answer.headers.update(JSAPI_SECURITY)
+        return answer
+
+    async def jsapi_script(self, _request: Request) -> Response:
+        """Answer with what that page runs."""
+        return Response(self._script, headers=SECURITY, media_type="text/javascript")
 
     def _page(self, request: Request, name: str, **values: object) -> Response:
         lang = language_of(request)

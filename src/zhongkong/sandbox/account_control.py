@@ -1,6 +1,7 @@
 """The control API of one account: what its owner does in the platform's console, and what others do to it."""
 
 import re
+from dataclasses import asdict
 from ipaddress import ip_address
 from typing import Any
 
@@ -8,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from zhongkong.sandbox.accounts import Account, Kind
+from zhongkong.sandbox.accounts import Account, Kind, TemplateStatus
 from zhongkong.sandbox.admission import GRANT_TYPE
 from zhongkong.sandbox.endpoints import Asked
 from zhongkong.sandbox.exchange import read_fields, read_number, write_json
 from zhongkong.sandbox.fields import check
+from zhongkong.sandbox.following import build_subscribe, build_unsubscribe
+from zhongkong.sandbox.pushing import Pushing
 from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.tokens import Mode
@@ -36,8 +39,9 @@ _NEW = {"appid": str, "secret": str, "kind": Kind, "profile": Profile} | _SETTIN
 class AccountControl:
     """The routes under /accounts."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, pushing: Pushing) -> None:
         self._sandbox = sandbox
+        self._pushing = pushing
         self._world = sandbox.world
 
     def routes(self) -> list[Route]:
@@ -57,6 +61,7 @@ class AccountControl:
             Route(f"{account}/mint", self.mint, methods=["POST"]),
             Route(f"{account}/followers", self.list_followers, methods=["GET"]),
             Route(f"{account}/followers", self.add_follower, methods=["POST"]),
+            Route(f"{account}/followers/{{openid}}", self.change_follower, methods=["PATCH"]),
             Route(f"{account}/followers/{{openid}}", self.unfollow, methods=["DELETE"]),
             Route(f"{account}/followers/{{openid}}/speak", self.speak, methods=["POST"]),
             Route(f"{account}/templates", self.list_templates, methods=["GET"]),
@@ -169,18 +174,28 @@ class AccountControl:
         return write_json({"followers": show_followers(self._account(request))})
 
     async def add_follower(self, request: Request) -> Response:
-        """Let a person follow the account, also one who had left."""
+        """Let a person follow the account, also one who had left; its server is told."""
         hints = {"nickname": str, "openid": str, "unionid": str | None}
         account, given = self._account(request), await read_fields(request, hints, required=["nickname"])
         known = account.followers.get(given.get("openid", ""))
         if known and known.subscribed:
             raise ValueError(f"account {account.appid} already has a follower {known.openid}")
         follower = self._world.add_follower(account.appid, now=self._sandbox.clock.now(), **given)
+        await self._pushing.tell(account, build_subscribe(follower))
         return write_json(next(shown for shown in show_followers(account) if shown["openid"] == follower.openid), 201)
 
+    async def change_follower(self, request: Request) -> Response:
+        """Say what becomes of template messages to a follower."""
+        account, given = self._account(request), await read_fields(request, {"template_status": TemplateStatus})
+        follower = account.follower(request.path_params["openid"])
+        follower.template_status = given.get("template_status", follower.template_status)
+        return write_json(asdict(follower))
+
     async def unfollow(self, request: Request) -> Response:
-        """Let a follower leave."""
-        self._account(request).unfollow(request.path_params["openid"])
+        """Let a follower leave; the account's server is told."""
+        account, openid = self._account(request), request.path_params["openid"]
+        account.unfollow(openid)
+        await self._pushing.tell(account, build_unsubscribe(openid))
         return Response(status_code=204)
 
     async def speak(self, request: Request) -> Response:

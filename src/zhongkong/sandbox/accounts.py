@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from zhongkong.sandbox.holdings import Code, Grant, Media, QRCode, Ticket
-from zhongkong.sandbox.pushes import Callback
+from zhongkong.sandbox.pushes import Callback, Message
 from zhongkong.sandbox.quotas import FORCES_A_DAY, Meter, Profile
 from zhongkong.sandbox.tokens import TokenLine
 
 Kind = Literal["official", "miniprogram", "wecom"]
+TemplateStatus = Literal["success", "user block", "system failed"]
 
 PLATFORM_LIFE = 7200
 NEVER = 1e18  # JSON, which keeps an account, has no infinity
@@ -30,6 +31,8 @@ class Follower:
     subscribed: bool = True
     unionid: str | None = None
     sends_since_spoke: int = 0
+    template_status: TemplateStatus = "success"
+    """What becomes of template messages to him. Source: 模板消息 (TEMPLATESENDJOBFINISH)."""
 
 
 @dataclass(slots=True)
@@ -94,6 +97,8 @@ class Account:
     codes: dict[str, Code] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     callback: Callback | None = None
+    due: deque[Message] = field(default_factory=deque)
+    """Events that are to be pushed as soon as the call that brought them about is answered."""
 
     @property
     def scale(self) -> float:

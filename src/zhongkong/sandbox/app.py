@@ -19,9 +19,11 @@ from zhongkong.sandbox.clock import Clock
 from zhongkong.sandbox.control import build_control
 from zhongkong.sandbox.endpoints import Asked, parse_asked
 from zhongkong.sandbox.faults import Faults, Reply, build_reply, dump
+from zhongkong.sandbox.follow_page import build_follow
 from zhongkong.sandbox.journal import Journal
 from zhongkong.sandbox.page import build_page
 from zhongkong.sandbox.posting import Fetch, fetch
+from zhongkong.sandbox.pushing import Pushing
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.world import World
 
@@ -62,15 +64,17 @@ def build_sandbox(
         begin=begin or (lambda _world, _now: None),
         changed=changed or (lambda: None),
     )
+    pushing = Pushing(sandbox, fetch)
     router = Router(
         [
             Route("/sandbox", RedirectResponse("/sandbox/")),
             Route("/sandbox/", build_page(sandbox)),
-            Mount("/sandbox/v1", build_control(sandbox, fetch)),
+            Mount("/sandbox/v1", build_control(sandbox, pushing)),
+            *build_follow(sandbox, pushing),
             *build_authorize(sandbox),
         ],
         redirect_slashes=False,
-        default=_Surface(sandbox),
+        default=_Surface(sandbox, pushing),
         max_body_size=MOST_BYTES,
     )
     return _dated(router, clock)
@@ -79,8 +83,9 @@ def build_sandbox(
 class _Surface:
     """The platform's own paths, as an ASGI application."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, pushing: Pushing) -> None:
         self._sandbox = sandbox
+        self._pushing = pushing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,10 +99,13 @@ class _Surface:
             await _send(send, Reply(dump({"error": str(error)}), 400, "application/json"))
             return
         reply = await self._answer(asked, arrived_at)
-        if reply.until != 0:
-            await _send(send, reply)
-        if reply.until is not None:
-            await _close(scope, receive)
+        try:
+            if reply.until != 0:
+                await _send(send, reply)
+            if reply.until is not None:
+                await _close(scope, receive)
+        finally:
+            await self._pushing.push_due()
 
     async def _answer(self, asked: Asked, arrived_at: float) -> Reply:
         fault = self._sandbox.meet(asked)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from zhongkong.sandbox.accounts import Account, Follower, Kind, Sent
+from zhongkong.sandbox.accounts import Account, Follower, Kind, Sent, TemplateStatus
 from zhongkong.sandbox.answers import Body, Refused, ok, text_of
 from zhongkong.sandbox.media import MEDIA_UPLOAD_PATH, media_upload
 from zhongkong.sandbox.menus import menu_create, menu_delete, menu_get
@@ -29,6 +29,12 @@ MESSAGE_TYPES = frozenset(
     {"text", "image", "voice", "video", "music", "news", "mpnews", "mpnewsarticle", "msgmenu", "wxcard"}
     | {"miniprogrampage", "link"}
 )
+
+_JOB_STATUS: dict[TemplateStatus, str] = {
+    "success": "success",
+    "user block": "failed:user block",
+    "system failed": "failed: system failed",  # with its blank, as the platform has it
+}
 
 Params = Mapping[str, Any]
 Answer = Callable[[Account, Params, Moment], Body]
@@ -117,7 +123,7 @@ def user_info_batchget(account: Account, params: Params, at: Moment) -> Body:
 
 
 def template_send(account: Account, params: Params, at: Moment) -> Body:
-    """Send a template message and return its msgid. Source: 发送模板消息."""
+    """Send a template message and return its msgid; what became of it is pushed afterwards. Source: 发送模板消息."""
     follower = _follower(account, params, "touser")
     if not follower.subscribed:
         raise Refused(43004)
@@ -130,8 +136,20 @@ def template_send(account: Account, params: Params, at: Moment) -> Body:
     for name, field in data.items():
         if not isinstance(field, dict) or not isinstance(field.get("value"), str | int | float):
             raise Refused(47003, field=name)
-    _deliver(account, Sent(at.now, TEMPLATE_SEND_PATH, follower.openid, template.fill(data), dict(params)))
-    return ok(msgid=FIRST_MSGID + account.messages)
+    account.messages += 1
+    msgid, status = FIRST_MSGID + account.messages, follower.template_status
+    if status == "success":
+        account.sent.append(Sent(at.now, TEMPLATE_SEND_PATH, follower.openid, template.fill(data), dict(params)))
+    if account.callback is not None:
+        account.due.append(
+            {
+                "FromUserName": follower.openid,
+                "Event": "TEMPLATESENDJOBFINISH",
+                "MsgID": msgid,
+                "Status": _JOB_STATUS[status],
+            }
+        )
+    return ok(msgid=msgid)
 
 
 def custom_send(account: Account, params: Params, at: Moment) -> Body:
@@ -152,7 +170,8 @@ def custom_send(account: Account, params: Params, at: Moment) -> Body:
         raise Refused(45047)
     follower.sends_since_spoke += 1
     text = str(payload["content"]) if msgtype == "text" else f"[{msgtype}]"
-    _deliver(account, Sent(at.now, CUSTOM_SEND_PATH, follower.openid, text, dict(params)))
+    account.messages += 1
+    account.sent.append(Sent(at.now, CUSTOM_SEND_PATH, follower.openid, text, dict(params)))
     return ok()
 
 
@@ -211,8 +230,3 @@ def _known_of(follower: Follower, lang: str, at: Moment) -> Body:
         "qr_scene": 0,
         "qr_scene_str": "",
     } | union
-
-
-def _deliver(account: Account, sent: Sent) -> None:
-    account.messages += 1
-    account.sent.append(sent)

@@ -20,8 +20,8 @@ from zhongkong.sandbox.account_control import AccountControl
 from zhongkong.sandbox.exchange import read_fields, read_number, write_json
 from zhongkong.sandbox.faults import Fault, Outcome
 from zhongkong.sandbox.holdings_control import HoldingsControl
-from zhongkong.sandbox.posting import Fetch
 from zhongkong.sandbox.push_control import PushControl
+from zhongkong.sandbox.pushing import Pushing
 from zhongkong.sandbox.sandbox import Sandbox
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.views import View, show_account
@@ -32,8 +32,8 @@ _FAULT = {name: hint for name, hint in get_type_hints(Fault).items() if name not
 _SWITCHES = get_type_hints(Switches)
 
 
-def build_control(sandbox: Sandbox, fetch: Fetch) -> ASGIApp:
-    """Return the control API over `sandbox`, which asks accounts' servers with `fetch`.
+def build_control(sandbox: Sandbox, pushing: Pushing) -> ASGIApp:
+    """Return the control API over `sandbox`, which pushes by `pushing`.
 
     It says `changed` after each request that may have changed something.
     """
@@ -41,9 +41,9 @@ def build_control(sandbox: Sandbox, fetch: Fetch) -> ASGIApp:
     api = Starlette(
         routes=[
             *control.routes(),
-            *AccountControl(sandbox).routes(),
+            *AccountControl(sandbox, pushing).routes(),
             *HoldingsControl(sandbox).routes(),
-            *PushControl(sandbox, fetch).routes(),
+            *PushControl(sandbox, pushing).routes(),
         ],
         exception_handlers={ValueError: _bad_request, LookupError: _not_found, HTTPException: _http_error},
     )

@@ -16,6 +16,7 @@ CODE_SECONDS = 300
 REFRESH_SECONDS = 30 * 86_400
 KEPT_MEDIA_BYTES = 20 * 1024 * 1024  # of one account; it is more than two of the largest files
 KEPT = 1000
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
@@ -87,7 +88,7 @@ class Grant:
     refresh_until: float
 
 
-def keep_newest(kept: dict[str, _T], most: int = KEPT) -> None:
+def keep_newest(kept: dict[_K, _T], most: int = KEPT) -> None:
     """Forget the entries that came first until no more than `most` are left."""
     while len(kept) > most:
         del kept[next(iter(kept))]

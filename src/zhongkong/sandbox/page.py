@@ -59,6 +59,8 @@ TEXTS = {
     "media": ("临时素材", "Temporary media"),
     "bytes": ("字节", "bytes"),
     "until": ("有效至", "until"),
+    "follow": ("测试号二维码：打开它，关注这个账号", "The account's QR code: open it to follow"),
+    "scan": ("扫它", "scan it"),
     "qrcodes": ("带参数二维码", "QR codes with a scene"),
     "scene": ("场景", "scene"),
     "permanent": ("永久", "permanent"),

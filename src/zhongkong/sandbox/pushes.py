@@ -1,6 +1,6 @@
 """What the platform pushes: how it is written, signed and encrypted, and how replies are read. Pure.
 
-Sources: 接入概述; 接收普通消息; 接收事件推送; 被动回复用户消息; 消息加解密说明.
+Sources: 接入概述; 接收普通消息; 接收事件推送; 被动回复用户消息; 消息加解密说明; 企业微信 回调和回复.
 """
 
 import json
@@ -66,6 +66,18 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Addressee:
+    """How an account stands in what is pushed to it."""
+
+    receiver: str
+    """What stands at the end of what is encrypted: the appid, at WeCom the corpid."""
+    user_name: str
+    """ToUserName: the 原始ID, at WeCom the corpid."""
+    agentid: int | None = None
+    """Of an application of WeCom, and of nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """What makes two letters of one message differ: time, nonce, and 16 bytes before what is encrypted."""
 
@@ -79,17 +91,25 @@ def original_id(appid: str) -> str:
     return "gh_" + sha1(appid.encode(), usedforsecurity=False).hexdigest()[:12]
 
 
-def build_check(callback: Callback, stamp: Stamp, echostr: str) -> str:
-    """Return the URL that is asked for when the configuration is saved."""
+def build_check(callback: Callback, to: Addressee, stamp: Stamp, echostr: str) -> str:
+    """Return the URL that is asked for when the configuration is saved. At WeCom echostr is encrypted.
+
+    Sources: 接入概述; 企业微信 验证URL有效性.
+    """
+    if to.agentid is not None:
+        encrypt = _encrypt(callback, to.receiver, echostr.encode(), stamp.random)
+        return _with_query(callback.url, {**_signed_by_wecom(callback, stamp, encrypt), "echostr": encrypt})
     return _with_query(callback.url, {**_signed(callback, stamp), "echostr": echostr})
 
 
-def build_letter(callback: Callback, appid: str, message: Message, stamp: Stamp) -> Letter:
+def build_letter(callback: Callback, to: Addressee, message: Message, stamp: Stamp) -> Letter:
     """Return the push of `message` in the callback's mode and format."""
+    if to.agentid is not None:
+        return _build_wecom_letter(callback, to, message, stamp)
     query = {**_signed(callback, stamp), "openid": str(message.get("FromUserName", ""))}
     shown = dict(message)
     if callback.mode != "plaintext":
-        encrypt = _encrypt(callback, appid, _write(message, callback.data_format), stamp.random)
+        encrypt = _encrypt(callback, to.receiver, _write(message, callback.data_format), stamp.random)
         query |= {"encrypt_type": "aes", "msg_signature": _sign(callback, stamp, encrypt)}
         shown = {
             **(shown if callback.mode == "compatible" else {"ToUserName": message["ToUserName"]}),
@@ -100,7 +120,13 @@ def build_letter(callback: Callback, appid: str, message: Message, stamp: Stamp)
     return Letter(_with_query(callback.url, query), content_type, body)
 
 
-def read_reply(callback: Callback, appid: str, body: bytes) -> Message | None:
+def _build_wecom_letter(callback: Callback, to: Addressee, message: Message, stamp: Stamp) -> Letter:
+    encrypt = _encrypt(callback, to.receiver, _write(message, "xml"), stamp.random)
+    body = _write({"ToUserName": to.user_name, "Encrypt": encrypt, "AgentID": str(to.agentid)}, "xml")
+    return Letter(_with_query(callback.url, _signed_by_wecom(callback, stamp, encrypt)), "text/xml", body)
+
+
+def read_reply(callback: Callback, receiver: str, body: bytes) -> Message | None:
     """Return the passive reply in an answer; None for `success` or nothing, which is no reply.
 
     Raises ValueError, saying what the platform cannot use: the person is shown the notice.
@@ -119,11 +145,16 @@ def read_reply(callback: Callback, appid: str, body: bytes) -> Message | None:
     signed = sorted([callback.token, str(reply.get("TimeStamp")), str(reply.get("Nonce")), str(reply["Encrypt"])])
     if sha1("".join(signed).encode(), usedforsecurity=False).hexdigest() != reply.get("MsgSignature"):
         raise ValueError("the reply's MsgSignature is wrong")
-    return _read(_decrypt(callback, appid, str(reply["Encrypt"])))
+    return _read(_decrypt(callback, receiver, str(reply["Encrypt"])))
 
 
 def _signed(callback: Callback, stamp: Stamp) -> dict[str, str]:
     return {"signature": _sign(callback, stamp), "timestamp": str(stamp.timestamp), "nonce": stamp.nonce}
+
+
+def _signed_by_wecom(callback: Callback, stamp: Stamp, encrypt: str) -> dict[str, str]:
+    signature = _sign(callback, stamp, encrypt)
+    return {"msg_signature": signature, "timestamp": str(stamp.timestamp), "nonce": stamp.nonce}
 
 
 def _sign(callback: Callback, stamp: Stamp, *more: str) -> str:
@@ -181,19 +212,19 @@ def _cipher(callback: Callback) -> Cipher[CBC]:
     return Cipher(AES(key), CBC(key[:16]))
 
 
-def _encrypt(callback: Callback, appid: str, message: bytes, random: bytes) -> str:
+def _encrypt(callback: Callback, receiver: str, message: bytes, random: bytes) -> str:
     padder, encryptor = PKCS7(_BLOCK_BITS).padder(), _cipher(callback).encryptor()
-    whole = random + len(message).to_bytes(4, "big") + message + appid.encode()
+    whole = random + len(message).to_bytes(4, "big") + message + receiver.encode()
     return b64encode(encryptor.update(padder.update(whole) + padder.finalize()) + encryptor.finalize()).decode()
 
 
-def _decrypt(callback: Callback, appid: str, encrypted: str) -> bytes:
+def _decrypt(callback: Callback, receiver: str, encrypted: str) -> bytes:
     decryptor, unpadder = _cipher(callback).decryptor(), PKCS7(_BLOCK_BITS).unpadder()
     try:
         whole = unpadder.update(decryptor.update(b64decode(encrypted)) + decryptor.finalize()) + unpadder.finalize()
     except ValueError:
         raise ValueError("the reply cannot be decrypted") from None
     end = 20 + int.from_bytes(whole[16:20], "big")
-    if whole[end:] != appid.encode():
+    if whole[end:] != receiver.encode():
         raise ValueError("the reply is encrypted for another appid")
     return whole[20:end]

@@ -9,7 +9,6 @@ STABLE_TOKEN_PATH = "/cgi-bin/stable_token"
 FORCES_A_DAY = 20
 CLEARINGS_A_MONTH = 10
 STABLE_A_MINUTE = 10_000
-WECOM_A_MINUTE = 10_000
 UNCOUNTED_A_DAY = 10**9
 
 Profile = Literal["test", "verified"]
@@ -76,11 +75,6 @@ class Meter:
             day = int((now + _SHANGHAI_SECONDS) // 86_400)
             if day != self.day:
                 self.day, self.today = day, 0
-
-
-def build_wecom_meters(path: str) -> dict[str, Meter]:
-    """Return the meter of WeCom's token call: there minutes are counted, not days. Source: 访问频率限制."""
-    return {path: Meter(UNCOUNTED_A_DAY, WECOM_A_MINUTE)}
 
 
 def build_meters(profile: Profile, classic_minute_quota: int) -> dict[str, Meter]:

@@ -38,6 +38,7 @@ def build_snapshot(account: Account) -> dict[str, Any]:
         "codes": [asdict(code) for code in account.codes.values()],
         "grants": [asdict(grant) for grant in account.grants.values()],
         "callback": None if account.callback is None else asdict(account.callback),
+        "due": list(account.due),
     }
 
 
@@ -71,6 +72,7 @@ def parse_snapshot(data: dict[str, Any]) -> Account:
         codes={code.value: code for code in codes},
         grants={grant.access_token: grant for grant in grants},
         callback=None if data.get("callback") is None else Callback(**data["callback"]),
+        due=deque(data.get("due", ())),
     )
 
 

@@ -98,6 +98,13 @@ class Switches:
     Doubt: recorded on calls; the code's page names no path.
     """
 
+    wecom_wrong_calls: int = 2000
+    """Calls of gettoken with a wrong secret or corpid from one address in an hour, after which it is shut out for one.
+
+    Doubt: an answer of WeCom's staff, which says neither by what they are counted nor what is said then; 45009 here,
+    somebody saw 45033.
+    """
+
     thumb_answer: Literal["thumb_media_id", "media_id"] = "thumb_media_id"
     """The name that an uploaded thumb's id is answered under. Doubt: SDKs read either."""
 

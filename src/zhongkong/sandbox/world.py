@@ -29,12 +29,13 @@ from zhongkong.sandbox.draws import Draws
 from zhongkong.sandbox.holdings import Code, Media, QRCode, Scope, keep_newest
 from zhongkong.sandbox.media import MEDIA_GET_PATH, find_media
 from zhongkong.sandbox.moment import Moment
-from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, Profile, build_meters, build_wecom_meters
+from zhongkong.sandbox.quotas import STABLE_TOKEN_PATH, TOKEN_PATH, UNCOUNTED_A_DAY, Meter, Profile, build_meters
 from zhongkong.sandbox.snapshots import build_snapshot, parse_snapshot
 from zhongkong.sandbox.sns import SNS
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.tokens import Issued, Mode, TokenLine, window_of
 from zhongkong.sandbox.wecom import GETTOKEN_PATH, WECOM_CALLS, build_refusal, check_ip, find_application
+from zhongkong.sandbox.wecom_rates import Rates
 
 TOKEN_PREFIX = "83_"
 KEPT_TOKENS = 64
@@ -53,6 +54,7 @@ class World:
         self.switches = switches or Switches()
         self.accounts: dict[str, Account] = {}
         self._tokens: dict[str, Issued] = {}
+        self._rates = Rates()
         self._draws = Draws(seed)
 
     # What the platform answers.
@@ -142,12 +144,16 @@ class World:
 
     def gettoken(self, *, corpid: str | None, corpsecret: str | None, ip: str, now: float) -> Body:
         """Return the application's token with its remaining seconds; it ends none. Source: 获取access_token."""
-        at = self._moment(now)
+        at, wrong_most = self._moment(now), self.switches.wecom_wrong_calls
         try:
+            if not self._rates.admits_wrong(ip, wrong_most, now):
+                raise Refused(45009)  # noqa: TRY301 - one way out
             account = find_application(self.accounts, corpid, corpsecret)
             check_ip(account, GETTOKEN_PATH, ip, at)
-            self._spend(account, GETTOKEN_PATH, now)
+            self._spend_at_wecom(account, GETTOKEN_PATH, ip, now)
         except Refused as refused:
+            if refused.errcode in (40001, 40013):
+                self._rates.note_wrong(ip, wrong_most)
             return build_refusal(refused, ip, at)
         current = account.wecom.current
         if current is None or not self._repeats_wecom(current, now):
@@ -229,7 +235,7 @@ class World:
         secret = secret or self._draw_secret(kind)
         meters = build_meters(profile, self.switches.classic_minute_quota)
         if kind == "wecom":
-            meters = build_wecom_meters(GETTOKEN_PATH)
+            meters = {GETTOKEN_PATH: Meter(UNCOUNTED_A_DAY)}
         account = Account(appid, secret, kind, profile, expires_in, None, token_length, meters)
         account.set_expires_in(expires_in)
         account.set_token_length(token_length)
@@ -254,6 +260,7 @@ class World:
         """Forget every account and token; the draws go on, so no token ever comes back."""
         self.accounts.clear()
         self._tokens.clear()
+        self._rates.clear()
 
     def reset_secret(self, appid: str, now: float, secret: str | None = None) -> str:
         """Give the account another secret (drawn when not given) and return it; the old one is 40125 from now on."""
@@ -392,8 +399,13 @@ class World:
         check_ip(account, path, ip, at)
         if path in account.forbidden:
             raise Refused(48002)
-        self._spend(account, path, at.now)
+        self._spend_at_wecom(account, path, ip, at.now)
         return account
+
+    def _spend_at_wecom(self, account: Account, path: str, ip: str, now: float) -> None:
+        self._spend(account, path, now)
+        if not self._rates.spend(account.appid, path, ip, now, account.scale):
+            raise Refused(45009)
 
     def _repeats_wecom(self, current: Issued, now: float) -> bool:
         blind = self.switches.wecom_revoked == "same"

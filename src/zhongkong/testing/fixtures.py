@@ -5,7 +5,8 @@
     def test_my_shop(zhongkong_hub):
         shop = Shop(host=zhongkong_hub.url, appid=zhongkong_hub.appid, key=zhongkong_hub.key)
 
-They need the extra `[hub]`. Both are gone after each test, with all that was in them.
+They need the extra `[hub]`; `examples/shop` tests itself with them. Both are gone after each
+test, with all that was in them.
 """
 
 from __future__ import annotations

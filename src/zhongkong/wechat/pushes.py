@@ -36,6 +36,8 @@ class Body(NamedTuple):
 
     shape: Shape
     fields: Fields
+    digest: str
+    """64 characters of hex, the same for all bodies that say the same, however they are laid out."""
 
     def get(self, name: str) -> str:
         """Return a field, or the empty text."""
@@ -51,9 +53,9 @@ def parse_body(body: bytes) -> Body:
         raise BodyUnreadable
     start = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if start == b"<":
-        return Body(Shape.XML, _Reading().read(body))
+        return _Reading().read(body)
     if start == b"{":
-        return Body(Shape.JSON, _read_json(body))
+        return _read_json(body)
     raise BodyUnreadable
 
 
@@ -65,9 +67,10 @@ class _Reading:
         self._path: list[str] = []
         self._text: list[str] = []
         self._elements = 0
+        self._said = sha256()
 
-    def read(self, body: bytes) -> Fields:
-        """Return the fields below the root, which is named `xml`."""
+    def read(self, body: bytes) -> Body:
+        """Return the body, whose root is named `xml`; its fields are what stands right below."""
         parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -80,19 +83,23 @@ class _Reading:
             parser.Parse(body, True)  # noqa: FBT003 (expat takes it by place: this is all of it)
         except (expat.ExpatError, ValueError) as error:
             raise BodyUnreadable from error
-        return self._fields
+        return Body(Shape.XML, self._fields, self._said.hexdigest())
 
     def _start(self, name: str, _attributes: dict[str, str]) -> None:
         self._elements += 1
         if (not self._path and name != "xml") or len(self._path) >= DEEPEST or self._elements > MOST_ELEMENTS:
             raise BodyUnreadable
         self._path.append(name)
+        self._note("".join(self._text))
+        self._note(f"<{name}")
         self._text.clear()
 
     def _say(self, text: str) -> None:
         self._text.append(text)
 
     def _end(self, name: str) -> None:
+        self._note("".join(self._text))
+        self._note(">")
         if len(self._path) == 2:  # noqa: PLR2004 (right below the root)
             if name in self._fields:
                 raise BodyUnreadable  # of two, one program would heed the first and another the second
@@ -100,12 +107,17 @@ class _Reading:
         self._path.pop()
         self._text.clear()
 
+    def _note(self, text: str) -> None:
+        """Add to the digest, but for blanks between elements."""
+        if text.strip():
+            self._said.update(f"{text}\0".encode())  # NUL is in no XML
+
 
 def _refuse(*_said: object) -> NoReturn:
     raise BodyUnreadable
 
 
-def _read_json(body: bytes) -> Fields:
+def _read_json(body: bytes) -> Body:
     try:
         read = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -115,7 +127,8 @@ def _read_json(body: bytes) -> Fields:
         "".join(fields.values()).encode()
     except UnicodeEncodeError as error:  # half a character, which JSON can write and nothing else can
         raise BodyUnreadable from error
-    return fields
+    said = json.dumps(read, sort_keys=True).encode()
+    return Body(Shape.JSON, fields, sha256(said).hexdigest())
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -132,20 +145,15 @@ def _is_flat(value: object) -> bool:
 # --- which message it is
 
 
-def identify_push(message: bytes, body: Body) -> str:
+def identify_push(body: Body) -> str:
     """Return what is the same for a message and for the platform's repetitions of it: 64 characters of hex.
 
-    A message is known by its MsgId, an event by who caused it, when, and what it is. Whatever has neither is known by
-    all that it says.
+    A message is known by its MsgId, an event by all that it says. The platform's pages say FromUserName and CreateTime;
+    but two template messages may be delivered to one person in one second, and at WeCom many events are from `sys`.
     Source: 接收普通消息, 接收事件推送 (关于重试的消息排重).
     """
-    if body.get("MsgId"):
-        said: tuple[str, ...] = ("message", body.get("MsgId"))
-    elif body.get("FromUserName") and body.get("CreateTime"):
-        said = ("event", *(body.get(name) for name in ("FromUserName", "CreateTime", "Event", "EventKey")))
-    else:
-        return sha256(message).hexdigest()
-    return sha256(json.dumps(said).encode()).hexdigest()
+    msgid = body.get("MsgId")
+    return sha256(f"message {msgid}".encode()).hexdigest() if msgid else body.digest
 
 
 # --- replies

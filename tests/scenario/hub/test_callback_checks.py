@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -151,12 +152,38 @@ def test_what_is_not_the_platforms_is_refused_at_its_step(
     assert (event.appid, event.values) == (APPID, {"step": step, "address": "203.0.113.5", "times": 1})
 
 
+@pytest.mark.parametrize("name", ["timestamp", "nonce", "signature"])
+def test_a_word_of_the_signature_stands_there_once(house: House, name: str) -> None:
+    """Of two the hub would check one, and a program behind it the other."""
+    pusher = set_up(house, handler=Secret(HANDLER))
+    words = pusher.words()
+    twice: Any = [(name, "1"), *words.items()]
+    assert pusher.push(text(), twice).headers["zhongkong-refused"] == "signature"
+    assert house.programs.got == []
+
+
 def test_who_is_not_kept_here_is_told_apart_from_who_has_no_token(house: House) -> None:
     """One is a wrong URL, the other a callback that nobody set up."""
     house.add_account()
     pusher = Pusher(house)
     assert pusher.push(text()).headers["zhongkong-refused"] == "token"
     assert Pusher(house, "wx-stranger").push(text()).headers["zhongkong-refused"] == "appid"
+
+
+def test_what_can_be_no_name_is_not_looked_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL refuses a NUL; MySQL finds an account by a name with blanks at its end, as many as somebody likes."""
+    pusher, asked = set_up(house), []
+
+    async def note(name: str) -> None:
+        asked.append(name)
+
+    monkeypatch.setattr(house.store, "callback", note)
+    monkeypatch.setattr(house.store, "proof", note)
+    for name in ("%00", f"{APPID}%00", f"{APPID}%20", "%E4%B8%AD", "x" * 3000):
+        answer = house.call("POST", f"/callback/{name}", params=pusher.words(), content=text())
+        assert (answer.status_code, answer.headers["zhongkong-refused"]) == (403, "appid")
+        assert house.call("GET", f"/MP_verify_{name}.txt").status_code == 404
+    assert asked == []
 
 
 def test_an_encrypted_push_without_a_key_here_is_refused_at_the_key(house: House) -> None:

@@ -24,8 +24,9 @@ PERSON = "oPERSON0000000000000000000000"
 class Console:
     """The sandbox's control API, beside a hub in the same virtual time."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, appid: str = APPID) -> None:
         self.house = house
+        self.appid = appid
         self.cuts = 0
         """How many answers are still to be lost on the way."""
         self.app = build_sandbox(house.world, Clock(house.clock.wall), fetch=self._fetch)
@@ -41,11 +42,15 @@ class Console:
 
     def ask(self, method: str, route: str, json: Any = None) -> httpx.Response:
         """Return the answer to a control request."""
-        return self.house.call(method, f"/sandbox/v1/accounts/{APPID}{route}", app=self.app, json=json)
+        return self.house.call(method, f"/sandbox/v1/accounts/{self.appid}{route}", app=self.app, json=json)
 
     def say(self, content: str = "hello") -> Any:
         """Have the person write, and return what came of it."""
         return self.ask("POST", f"/followers/{PERSON}/say", {"content": content}).json()
+
+    def pushed(self) -> Any:
+        """Return all pushes and what came of them."""
+        return self.ask("GET", "/pushes").json()["pushes"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from zhongkong.hub.api.openapi import build_openapi
 from zhongkong.hub.api.replies import STATUS_OF_CODE
 from zhongkong.messages import LANGUAGES, codes, render
 
-UNDESCRIBED = {"/", "/docs", "/docs/openapi.json"}
+UNDESCRIBED = {"/", "/docs", "/docs/openapi.json", "/jsapi", "/jsapi.js"}
 
 
 def routes(house: House) -> list[Route]:

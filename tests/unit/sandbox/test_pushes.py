@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.wechat.push_vectors import ENCRYPTED, SIGNED, name
 from zhongkong.sandbox.pushes import (
+    Addressee,
     Callback,
     Message,
     Stamp,
@@ -22,6 +23,7 @@ from zhongkong.sandbox.pushes import (
 
 APPID = "wx0000000000000001"
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+TO = Addressee(APPID, original_id(APPID))
 STAMP = Stamp(1700000000, "987654321", b"0123456789abcdef")
 MESSAGE: Message = {
     "ToUserName": original_id(APPID),
@@ -48,7 +50,7 @@ def test_checks_are_signed_as_the_documents_show(vector: dict[str, str]) -> None
     """This code shares nothing with the hub's, so it is held against the same examples."""
     told = Callback("https://wx.example.com/", "AAAAA")
     told.token = vector["token"]
-    words = query(build_check(told, Stamp(int(vector["timestamp"]), vector["nonce"], b""), "echo"))
+    words = query(build_check(told, TO, Stamp(int(vector["timestamp"]), vector["nonce"], b""), "echo"))
     assert (words["signature"], words["echostr"]) == (vector["signature"], "echo")
 
 
@@ -65,7 +67,7 @@ def test_ciphertexts_are_as_published(vector: dict[str, str]) -> None:
 def test_each_mode_shows_what_it_should(data_format: str) -> None:
     """Plaintext all, compatible both, safe the envelope alone."""
     plain, both, safe = (
-        build_letter(callback(mode, data_format), APPID, MESSAGE, STAMP) for mode in ("plaintext", "compatible", "safe")
+        build_letter(callback(mode, data_format), TO, MESSAGE, STAMP) for mode in ("plaintext", "compatible", "safe")
     )
     assert "你好" in plain.body.decode()
     assert "你好" in both.body.decode()
@@ -78,6 +80,25 @@ def test_each_mode_shows_what_it_should(data_format: str) -> None:
     assert plain.content_type == {"xml": "text/xml", "json": "application/json"}[data_format]
 
 
+def test_wecom_is_pushed_to_in_its_own_form() -> None:
+    """No `signature`, no openid: msg_signature over what is encrypted for the corpid, and an envelope with AgentID."""
+    to = Addressee("ww1", "ww1", 1000002)
+    letter = build_letter(callback("safe"), to, {**MESSAGE, "ToUserName": "ww1"}, STAMP)
+    assert set(query(letter.url)) == {"b", "msg_signature", "timestamp", "nonce"}
+    body = letter.body.decode()
+    assert body.startswith("<xml><ToUserName><![CDATA[ww1]]></ToUserName><Encrypt>")
+    assert body.endswith("<AgentID><![CDATA[1000002]]></AgentID></xml>")
+    encrypted = body.partition("<Encrypt><![CDATA[")[2].partition("]]>")[0]
+    assert "你好" in _decrypt(callback("safe"), "ww1", encrypted).decode()
+
+
+def test_wecoms_check_is_encrypted() -> None:
+    """Its answer is what is inside."""
+    words = query(build_check(callback("safe"), Addressee("ww1", "ww1", 1000002), STAMP, "1616140317555161061"))
+    assert set(words) == {"b", "msg_signature", "timestamp", "nonce", "echostr"}
+    assert _decrypt(callback("safe"), "ww1", words["echostr"]) == b"1616140317555161061"
+
+
 @pytest.mark.parametrize("answer", [b"", b"success", b"success\n"])
 def test_no_reply_is_no_reply(answer: bytes) -> None:
     """Nothing is shown to the person."""
@@ -88,7 +109,7 @@ def test_a_reply_is_read_in_plain_and_encrypted() -> None:
     """As the person reads it."""
     plain = b"<xml><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[hi]]></Content></xml>"
     assert read_reply(callback(), APPID, plain) == {"MsgType": "text", "Content": "hi"}
-    letter = build_letter(callback("safe"), APPID, {**MESSAGE, "Content": "hi"}, STAMP)
+    letter = build_letter(callback("safe"), TO, {**MESSAGE, "Content": "hi"}, STAMP)
     signed = query(letter.url)
     encrypted = letter.body.decode().replace(
         "</xml>",

@@ -30,7 +30,7 @@ TEXT = (
 def identity(body: str | bytes) -> str:
     """Return what the push is known by."""
     raw = body if isinstance(body, bytes) else body.encode()
-    return identify_push(raw, parse_body(raw))
+    return identify_push(parse_body(raw))
 
 
 def event(**fields: object) -> str:
@@ -111,17 +111,28 @@ def test_a_message_is_known_by_its_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"CreateTime": 1700000001}, {"FromUserName": "oB"}, {"Event": "VIEW"}, {"EventKey": "2"}]
+    "other",
+    [
+        *({"CreateTime": 1700000001}, {"FromUserName": "oB"}, {"Event": "VIEW"}, {"EventKey": "2"}),
+        *({"MsgID": 2, "Status": "success"}, {"ApprovalInfo": {"SpNo": 2}}, {"ApprovalInfo": {"SpNo": 3}}),
+    ],
 )
-def test_an_event_is_known_by_who_when_and_what(other: dict[str, object]) -> None:
-    """Two menus that one person touches within a second are two events."""
-    assert identity(event()) == identity(event(Latitude=1.5))
+def test_an_event_is_known_by_all_that_it_says(other: dict[str, object]) -> None:
+    """Many may come of one person, or of `sys`, in one second, and differ in what is nested alone."""
+    assert identity(event()) == identity(json.dumps(dict(reversed(json.loads(event()).items())), indent=1))
     assert identity(event()) != identity(event(**other))
+    assert len({identity(event()), identity(event(ApprovalInfo={"SpNo": 1})), identity(event(**other))}) == 3
 
 
-def test_whatever_has_neither_is_known_by_all_it_says() -> None:
-    """So it is with what the platform tells a component."""
-    assert identity('{"InfoType":"a"}') != identity('{"InfoType":"b"}')
+def test_an_event_in_xml_may_be_laid_out_otherwise() -> None:
+    """Blanks and comments between elements say nothing; which element holds what does."""
+    written = "<xml><Event>a</Event><Info><No>1</No></Info></xml>"
+    laid_out = (
+        "<?xml version='1.0'?>\n<xml>\n <Event><![CDATA[a]]></Event> <!-- b -->\n<Info >\n<No>1</No></Info>\n</xml>"
+    )
+    assert identity(written) == identity(laid_out)
+    others = [written.replace("1", "2"), written.replace("No>", "Nr>"), "<xml><Event>a</Event><Info/><No>1</No></xml>"]
+    assert len({identity(one) for one in (written, *others)}) == 4
 
 
 @pytest.mark.parametrize(

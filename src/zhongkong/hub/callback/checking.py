@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -79,12 +79,15 @@ class Message:
         return self.body.get("FromUserName") == VERIFIER and self.body.get("Event") == DEBUG_EVENT
 
 
-def read_words(query: Mapping[str, str], now: Instant) -> Words:
-    """Return what a push is signed with.
+def read_words(query: Sequence[tuple[str, str]], now: Instant) -> Words:
+    """Return what a push is signed with. A word may stand there once: of two, the hub and a handler may heed either.
 
     Raises: Refusal: TIMESTAMP, SIGNATURE.
     """
-    words = Words(*(query.get(name, "") for name in Words._fields))
+    said = [(name, value) for name, value in query if name in Words._fields]
+    if len(dict(said)) != len(said):
+        raise Refusal(Step.SIGNATURE)
+    words = Words(*(dict(said).get(name, "") for name in Words._fields))
     if not _TIMESTAMP.fullmatch(words.timestamp) or abs(int(words.timestamp) - now) > WINDOW:
         raise Refusal(Step.TIMESTAMP)
     if not _NONCE.fullmatch(words.nonce):
@@ -123,13 +126,13 @@ def judge_push(callback: Callback, words: Words, raw: bytes) -> Message:
     if not is_encrypted:
         if encrypted:
             raise Refusal(Step.SIGNATURE)  # what is said inside is not signed
-        return Message(identify_push(raw, outer), outer.shape, is_encrypted, outer)
+        return Message(identify_push(outer), outer.shape, is_encrypted, outer)
     if not encrypted:
         raise Refusal(Step.BODY)
     _judge_msg_signature(callback, words, encrypted)
     inner = _decrypt(callback, encrypted)
     body = _parse(inner)
-    return Message(identify_push(inner, body), outer.shape, is_encrypted, body)
+    return Message(identify_push(body), outer.shape, is_encrypted, body)
 
 
 def _parse(raw: bytes) -> Body:

@@ -13,7 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from zhongkong.core.callbacks import REFUSED_STEP, Callback, Push, Standing, Taken, receiver_of
+from zhongkong.core.callbacks import (
+    REFUSED_STEP,
+    Callback,
+    Push,
+    Standing,
+    Taken,
+    is_proof_name,
+    receiver_of,
+)
 from zhongkong.core.model import Seconds
 from zhongkong.core.ports import Clock, Courier, FullStore
 from zhongkong.errors import StoreError
@@ -23,6 +31,7 @@ from zhongkong.hub.callback.telling import Telling
 from zhongkong.hub.door import Network, find_address
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.wechat.cipher import RANDOM_LENGTH, PushCipher
+from zhongkong.wechat.endpoints import is_appid
 from zhongkong.wechat.pushes import LONGEST, SUCCESS, Answer, build_encrypted
 
 logger = logging.getLogger("zhongkong.hub")
@@ -131,7 +140,8 @@ class CallbackRoom:
 
     async def prove(self, request: Request) -> Response:
         """Answer with the file of that name, if a person stored it."""
-        proof = await self._store.proof(request.url.path.removeprefix("/"))
+        name = request.url.path.removeprefix("/")
+        proof = await self._store.proof(name) if is_proof_name(name) else None
         if proof is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return _say(proof.body.encode())
@@ -145,13 +155,17 @@ class CallbackRoom:
             now = self._known.told_now()
         except StoreError as error:
             raise _Unanswerable from error
-        return callback, read_words(request.query_params, now)
+        return callback, read_words(request.query_params.multi_items(), now)
 
     async def _find(self, appid: str) -> Callback:
         """Return how the account is pushed to, from memory while the store is away.
 
+        What can be no appid is not asked for: databases refuse some characters, or overlook them.
+
         Raises: Refusal: APPID, TOKEN. _Unanswerable.
         """
+        if not is_appid(appid):
+            raise Refusal(Step.APPID)
         try:
             async with asyncio.timeout(STORE_WITHIN):
                 callback = await self._store.callback(appid)
