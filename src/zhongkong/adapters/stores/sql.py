@@ -19,6 +19,7 @@ from zhongkong.adapters.stores.resealing import Primary, Resealed, count_sealed,
 from zhongkong.adapters.stores.rows import SIGNING_KEY, Columns, Rows, read_event, read_key, write_key
 from zhongkong.adapters.stores.schema import Tables, build_tables
 from zhongkong.adapters.stores.server_dialects import dialect_of
+from zhongkong.adapters.stores.standing import judge_standing
 from zhongkong.adapters.stores.worker import Worker
 from zhongkong.adapters.stores.writer import Reader, Snapshot, Transaction, Writer, read_unwritten
 from zhongkong.core.callbacks import Callback, KeptPush, Proof, Push, Standing, Taken, judge_push
@@ -135,18 +136,17 @@ class SqlStore:
         """
         records, accounts = self._tables.records, self._tables.accounts
         changed_records, changed_accounts = select(records).where(records.c.kind.in_(_KINDS)), select(accounts)
-        incarnation = select(self._tables.meta.c.incarnation)
         if after != NEVER:
             changed_records = changed_records.where(records.c.changed_at >= after)
             changed_accounts = changed_accounts.where(accounts.c.changed_at >= after)
 
         def read(snapshot: Snapshot) -> Changes:
-            execute = snapshot.connection.execute
+            incarnation, execute = judge_standing(snapshot.connection, self._tables), snapshot.connection.execute
             records, sealed_records = _read_rows(execute(changed_records), self._rows.read_record)
             accounts, sealed_accounts = _read_rows(execute(changed_accounts), self._rows.read_account)
             return Changes(
                 now=snapshot.now,
-                incarnation=execute(incarnation).scalar_one(),
+                incarnation=incarnation,
                 records=tuple(records),
                 accounts=tuple(accounts),
                 unreadable_records=tuple(Slot(row.appid, Kind(row.kind)) for row in sealed_records),

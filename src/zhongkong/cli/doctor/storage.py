@@ -89,7 +89,19 @@ def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, 
     if facts.server is not None and facts.seal_check and not is_there(settings.seal_file):
         findings.todo(Area.SEAL, "seal_not_here", path=settings.seal_file, store=address)
         return False
-    return _judge_schema(facts, address, findings) and _judge_check(facts, seal, findings)
+    return (
+        _judge_schema(facts, address, findings)
+        and _judge_standing(facts, findings)
+        and _judge_check(facts, seal, findings)
+    )
+
+
+def _judge_standing(facts: StoreFacts, findings: Findings) -> bool:
+    if facts.moved_to:
+        findings.todo(Area.STORE, "store_moved", place=facts.moved_to)
+    elif facts.is_unfinished:
+        findings.todo(Area.STORE, "store_unfinished")
+    return not facts.moved_to and not facts.is_unfinished
 
 
 def _judge_schema(facts: StoreFacts, address: Address, findings: Findings) -> bool:
