@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -99,8 +100,8 @@ class _Steps:
             self.end()
             self._step = progress.step
             label = self._session.text(f"label_copy_{progress.step}")
-            self._bar = click.progressbar(length=progress.total, label=label, file=click.get_text_stream("stderr"))
-            self._bar.__enter__()
+            bar = click.progressbar(length=progress.total, label=label, file=sys.stderr)
+            self._bar = bar.__enter__()
         if self._bar is not None:
             self._bar.length = progress.total
             self._bar.update(progress.done - self._bar.pos)

@@ -474,7 +474,7 @@ class Keeper:
                 changes = await self._store.changes(after)
         except (StoreError, TimeoutError):
             return False
-        if self.known.is_estranged(changes):
+        if self.known.is_estranged(changes, in_full=in_full):
             return await self._write_back()
         if in_full:
             self._compared_at = asked_at

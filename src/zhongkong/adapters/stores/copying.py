@@ -6,8 +6,8 @@ finds what is there already: every pass compares, and writes what differs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -40,14 +40,17 @@ from zhongkong.version import __version__
 CLOCKS_APART: Seconds = 2.0
 """All instants are the old store's; by more a clock that moves has stepped (PROTOCOL, section 1)."""
 
-Primary: TypeAlias = tuple[Any, ...]
+Primary = tuple[Any, ...]
+
+
+FILLING, CLOSING, COMPARING = "filling", "closing", "comparing"
+"""The steps of a copy: while the old store is in use, once nobody writes it any more, at the end."""
 
 
 class Progress(NamedTuple):
     """How far a pass has come, in rows of all tables."""
 
     step: str
-    """`filling` while the old store is in use, `closing` once nobody writes it any more, `comparing` at the end."""
     done: int
     total: int
 
@@ -77,7 +80,7 @@ class Copying:
         self._incarnation = ""
         self.copied = Copied({}, 0)
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress]:
         """Fill the new store, close the old one, fill in what came meanwhile, compare, open the new one.
 
         From the closing on nothing is written to the old store, and what runs on it mints nothing (PROTOCOL, section
@@ -87,9 +90,9 @@ class Copying:
         self._judge_old()
         self._begin_new()
         self._judge_clocks()
-        yield from self._fill("filling")
+        yield from self._fill(FILLING)
         self._close_old()
-        yield from self._fill("closing")
+        yield from self._fill(CLOSING)
         yield from self._compare()
         self._open_new()
 
@@ -142,24 +145,26 @@ class Copying:
 
     # --- filling
 
-    def _fill(self, step: str) -> Iterator[Progress]:
-        """Bring the new store to what the old one holds, page by page."""
-        done, total = 0, self._count()
+    def _fill(self, step: str) -> Generator[Progress]:
+        """Bring the new store to what the old one holds, page by page; what grows meanwhile, as far as it had grown."""
+        done, counts = 0, self._count(self._old)
         for table in self._old.contents:
-            after: Primary | None = ()
-            while after is not None:
+            enough, after = done + counts[table.name], Primary()
+            while True:
                 page = self._read_page(table, after)
                 self._write_page(page)
-                done, after = done + len(page.old), page.upto
-                yield Progress(step, done, max(done, total))
-
-    def _count(self) -> int:
-        with self._old.reading() as connection:
-            return sum(self._count_rows(connection, table) for table in self._old.contents)
+                done += len(page.old)
+                yield Progress(step, done, max(done, sum(counts.values())))
+                if page.upto is None or (step == FILLING and done >= enough):
+                    break
+                after = page.upto
 
     @staticmethod
-    def _count_rows(connection: Connection, table: Table) -> int:
-        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+    def _count(side: Side) -> dict[str, int]:
+        """Return how many rows each table has."""
+        with side.reading() as connection:
+            counts = ((table.name, select(func.count()).select_from(table)) for table in side.contents)
+            return {name: int(connection.execute(count).scalar_one()) for name, count in counts}
 
     def _read_page(self, table: Table, after: Primary) -> Page:
         wanted = _page_of(table, after).limit(PAGE)
@@ -209,25 +214,23 @@ class Copying:
                 connection.execute(insert(events), [write_event(told, old.dialect.now(connection))])
             connection.commit()
 
-    def _compare(self) -> Iterator[Progress]:
-        """Compare all rows of both, and see that the seal opens what is sealed in the new store."""
-        done, total, unreadable, rows = 0, self._count(), 0, {}
+    def _compare(self) -> Generator[Progress]:
+        """Compare all rows of both, and see what of the sealed ones in the new store the seal opens."""
+        done, unreadable, counts = 0, 0, self._count(self._old)
         for table in self._old.contents:
             after: Primary | None = ()
-            rows[table.name] = 0
             while after is not None:
                 page = self._read_page(table, after)
                 if page.old != page.new:
                     raise StoreRefused("copy_differs", place=self._new.place, table=table.name)
                 unreadable += self._count_unreadable(page)
-                rows[table.name] += len(page.new)
-                done, after = done + len(page.old), page.upto
-                yield Progress("comparing", done, max(done, total))
-        with self._new.reading() as connection:
-            counted = {table.name: self._count_rows(connection, table) for table in self._new.contents}
-        if counted != rows:
-            raise StoreRefused("copy_differs", place=self._new.place, table=", ".join(rows))
-        self.copied = Copied(rows, unreadable)
+                done, after = done + len(page.new), page.upto
+                yield Progress(COMPARING, done, max(done, sum(counts.values())))
+        there = self._count(self._new)
+        for name, count in counts.items():
+            if there[name] != count:
+                raise StoreRefused("copy_differs", place=self._new.place, table=name)
+        self.copied = Copied(counts, unreadable)
 
     def _count_unreadable(self, page: Page) -> int:
         names = [column.name for column in page.table.columns]
