@@ -138,7 +138,7 @@ class Refresher:
                 case Held() if in_round:
                     return record
                 case Held():
-                    await asyncio.sleep(look)
+                    await self._wait_for_change(slot, look)
                     look = min(2 * look, LAST_LOOK)
                     await self._reread(slot)
                 case Moved():
@@ -379,6 +379,12 @@ class Refresher:
             if not self._known.is_cut_off_from(command.slot):
                 raise
             return self._known.pretend(command)
+
+    async def _wait_for_change(self, slot: Slot, longest: Seconds) -> None:
+        """Wait until a poll brought something of the slot: a bell makes that soon."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._known.changed(slot)
 
     async def _reread(self, slot: Slot) -> Record:
         """Return the record as the store has it, or as we know it while it cannot tell."""

@@ -287,6 +287,9 @@ async def test_a_database_that_was_only_upgraded_is_empty(files: Places) -> None
         await (await files.open(address)).close()
     list(files.copying().run())
     assert await is_open(files, files.new)
+    with pytest.raises(StoreRefused) as caught:
+        list(files.copying().run())
+    assert caught.value.code == "copy_done"
 
 
 @run

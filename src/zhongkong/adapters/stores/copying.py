@@ -78,6 +78,7 @@ class Copying:
         self._fence = uuid4().hex
         """Whoever begins last fills the new store alone."""
         self._incarnation = ""
+        self._is_resumed = False
         self.copied = Copied({}, 0)
 
     def run(self) -> Generator[Progress]:
@@ -107,6 +108,7 @@ class Copying:
         if not self._seal.knows(facts.seal_check):
             raise WrongSeal("seal_of_another_store")
         self._incarnation = facts.incarnation
+        self._is_resumed = facts.moved_to is not None
 
     def _begin_new(self) -> None:
         """Make the new store's tables, and note that we fill it: until the end nobody opens it."""
@@ -124,7 +126,7 @@ class Copying:
             elif standing.incarnation == self._incarnation:
                 raise StoreRefused("copy_onto_itself", place=new.place)
             elif standing.filled_by is None and not self._is_empty(connection):
-                raise StoreRefused("copy_not_empty", place=new.place)
+                raise StoreRefused("copy_done" if self._is_resumed else "copy_not_empty", place=new.place)
             else:
                 connection.execute(update(new.tables.meta).values(filled_by=self._fence))
             connection.commit()

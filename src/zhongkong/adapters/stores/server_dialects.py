@@ -143,24 +143,7 @@ class Postgresql(_Server):
         return psycopg
 
     def _open(self) -> Any:  # noqa: ANN401 (the driver's)
-        address = self._address
-        opened = self._module.connect(
-            autocommit=True,
-            dbname=address.database,
-            connect_timeout=CONNECT_WITHIN,
-            application_name="zhongkong",
-            client_encoding="utf-8",
-            keepalives_idle=10,
-            tcp_user_timeout=round(TRANSACTIONS_LIVE * 2000),
-            **_given(
-                host=",".join(host for host, _ in address.hosts),
-                port=",".join(str(port) for _, port in address.hosts),
-                user=address.user,
-                password=address.password.reveal(),
-                target_session_attrs="read-write" if len(address.hosts) > 1 else "",
-            ),
-            **address.options,
-        )
+        opened = self._module.connect(**postgresql_options(self._address))
         limit = round(TRANSACTIONS_LIVE * 1000)
         with _whole(opened):
             opened.execute(
@@ -322,6 +305,27 @@ def _whole(opened: Any) -> Iterator[None]:  # noqa: ANN401 (the driver's connect
     except BaseException:
         opened.close()
         raise
+
+
+def postgresql_options(address: ServerAddress) -> dict[str, Any]:
+    """Return what psycopg connects by."""
+    return {
+        "autocommit": True,
+        "dbname": address.database,
+        "connect_timeout": CONNECT_WITHIN,
+        "application_name": "zhongkong",
+        "client_encoding": "utf-8",
+        "keepalives_idle": 10,
+        "tcp_user_timeout": round(TRANSACTIONS_LIVE * 2000),
+        **_given(
+            host=",".join(host for host, _ in address.hosts),
+            port=",".join(str(port) for _, port in address.hosts),
+            user=address.user,
+            password=address.password.reveal(),
+            target_session_attrs="read-write" if len(address.hosts) > 1 else "",
+        ),
+        **address.options,
+    }
 
 
 def _given(**options: str) -> dict[str, str]:
