@@ -143,7 +143,7 @@ async def test_a_bell_proves_itself_or_says_why_it_cannot(place: Place) -> None:
 async def test_a_bell_that_swallows_rings_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that stands still says nothing of it: who rings misses his own ring."""
     monkeypatch.setattr(bells, "ECHO_WITHIN", 0.3)
-    monkeypatch.setattr(redis_bells, "CONNECT_WITHIN", 0.3)
+    monkeypatch.setattr(redis_bells, "STEP_WITHIN", 0.3)
     with RedisServer(tmp_path) as redis:
         bell = open_bell(redis.url, SQLITE, PREFIX, MachineClock())
         assert bell is not None

@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from zhongkong.adapters.bells.bell import Bell, BellBroken, Line
 from zhongkong.core.model import Seconds, Secret
 from zhongkong.core.ports import Clock
 
-CONNECT_WITHIN: Seconds = 3.0
+STEP_WITHIN: Seconds = 3.0
+"""For connecting, and for each answer."""
 PORT = 6379
 
 
@@ -30,7 +33,13 @@ class RedisBell(Bell):
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Line]:
-        redis: Redis = Redis.from_url(self._url.reveal(), protocol=2, socket_connect_timeout=CONNECT_WITHIN)
+        redis: Redis = Redis.from_url(
+            self._url.reveal(),
+            protocol=2,  # as the sinks speak
+            socket_connect_timeout=STEP_WITHIN,
+            socket_timeout=STEP_WITHIN,  # who only listens waits longer by himself
+            retry=Retry(NoBackoff(), 0),  # what breaks is made anew as a whole
+        )
         try:
             async with redis, redis.pubsub(ignore_subscribe_messages=True) as listening:
                 await listening.subscribe(self._channel)
