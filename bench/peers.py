@@ -23,7 +23,7 @@ WEBPY = HERE / "webpy"
 MOD_WSGI = Path("/usr/lib/apache2/modules/mod_wsgi.so")
 NODE = HERE / "node"
 CO_WECHAT_API = "co-wechat-api@3.11.0"
-PEERS = ["fastapi", "redis", "wechatpy[cryptography]", "psutil", "pytest"]
+PEERS = ["fastapi", "wechatpy[cryptography]", "psutil", "pytest"]  # the last for servers that tests start too
 DEBIAN = {"wrk": "wrk", "nginx": "nginx-light", "apache2": "apache2", "redis-server": "redis-server", "node": "nodejs"}
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     if not PYTHON.exists():
         venv.create(HERE / "venv", with_pip=True)
     pip = [PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    subprocess.run([*pip, "--editable", f"{ROOT}[hub,mysql,postgresql]", *PEERS], check=True)
+    subprocess.run([*pip, "--editable", f"{ROOT}[hub,mysql,postgresql,redis]", *PEERS], check=True)
     subprocess.run([*pip, "--upgrade", "--target", WEBPY, "web.py"], check=True)
     if npm := find("npm"):
         subprocess.run([npm, "install", "--silent", "--prefix", NODE, CO_WECHAT_API], check=False)

@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
+from zhongkong.adapters.bells.bell import Bell
+from zhongkong.adapters.bells.opening import open_bell
 from zhongkong.adapters.by_mode import build_platform, build_upstream
 from zhongkong.adapters.certificates import TLS_FILE
 from zhongkong.adapters.clock import MachineClock
@@ -69,6 +71,7 @@ class Seats:
     keeper: Keeper
     admin: Admin
     telemetry: Telemetry
+    bell: Bell | None
     seal_made: Path | None
     """The seal's file, if it was made just now: say so aloud."""
 
@@ -128,13 +131,17 @@ async def seat(settings: Settings) -> AsyncIterator[Seats]:
     """
     async with seat_store(settings) as (store, seal):
         clock, telemetry = MachineClock(), Telemetry()
+        bell = seat_bell(settings, clock)
+        if bell is not None:
+            store.tell_of_writes(bell.ring)
         platform = build_platform(clock, proxy=settings.egress_proxy, observe=telemetry.platform_called)
         timed = TimedStore(store, clock, telemetry.store_called)
         keeper = Keeper(timed, platform, clock, poll_seconds=settings.poll_seconds)
         admin = Admin(store, platform, keeper)
         await keeper.poll()
         try:
-            yield Seats(clock, store, platform, keeper, admin, telemetry, settings.seal_file if seal.was_made else None)
+            seal_made = settings.seal_file if seal.was_made else None
+            yield Seats(clock, store, platform, keeper, admin, telemetry, bell, seal_made)
         finally:
             await keeper.drain(DRAIN)
 
@@ -172,6 +179,8 @@ async def seat_hub(
             ("sweep of pushes", partial(sweep_pushes_for_ever, store, keeper.known)),
             *((f"sink {one.name}", one.run) for one in sinks),
         ]
+        if seats.bell is not None:
+            runs.append(("bell", partial(seats.bell.run, keeper.hear)))
         if settings.tls_port and log_events_in is not None:
             warn = partial(warn_of_end, settings.data_dir / TLS_FILE, seats.clock, log_events_in)
             runs.append(("certificate", warn))
@@ -203,6 +212,14 @@ def seat_sinks(settings: Settings, clock: Clock) -> list[Sink]:
     return [
         open_sink(aim, secret, settings.store_prefix, clock) for aim, secret in read_sinks(settings.sinks, os.environ)
     ]
+
+
+def seat_bell(settings: Settings, clock: Clock) -> Bell | None:
+    """Return the bell that the settings name; nothing is connected to yet.
+
+    Raises: SettingInvalid: the store has none of its own, or a package is missing.
+    """
+    return open_bell(settings.store_bell, parse_address(settings.store_url), settings.store_prefix, clock)
 
 
 def _keep_sinks(settings: Settings, seats: Seats, running: AsyncExitStack) -> list[SinkKeeper]:
@@ -261,6 +278,7 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
     Raises: SettingInvalid: among others, the port is taken. StoreError.
     """
     configure_logging(settings.log_format)
+    seat_bell(settings, MachineClock())
     seat_sinks(settings, MachineClock())  # to say what is wrong with them before anything begins
     if settings.tls_port:
         build_context(settings.data_dir / TLS_FILE, None)  # the same

@@ -66,6 +66,7 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         [store]
         url = "sqlite:////x/y.db"
         prefix = "wx_"
+        bell = "redis://:hunter2@redis:6379"
         [gateway]
         body_limit = 5
         in_flight = 6
@@ -90,6 +91,7 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         "ZHONGKONG_SEAL_FILE": str(tmp_path / "my.seal"),
         "ZHONGKONG_STORE_URL": "sqlite:////x/y.db",
         "ZHONGKONG_STORE_PREFIX": "wx_",
+        "ZHONGKONG_STORE_BELL": "redis://:hunter2@redis:6379",
         "ZHONGKONG_GATEWAY_BODY_LIMIT": "5",
         "ZHONGKONG_GATEWAY_IN_FLIGHT": "6",
         "ZHONGKONG_SANDBOX_PORT": "3",

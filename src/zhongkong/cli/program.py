@@ -13,6 +13,7 @@ import click
 from zhongkong import __version__
 from zhongkong.cli.account import account
 from zhongkong.cli.api import ApiRefused
+from zhongkong.cli.backups import backup, restore
 from zhongkong.cli.ca import ca
 from zhongkong.cli.callback import callback
 from zhongkong.cli.credentials import reject, token
@@ -20,6 +21,7 @@ from zhongkong.cli.doctor.command import doctor
 from zhongkong.cli.events import events
 from zhongkong.cli.exits import Exit, exit_of_error, exit_of_problem
 from zhongkong.cli.key import key
+from zhongkong.cli.moving import store
 from zhongkong.cli.running import demo, sandbox, serve
 from zhongkong.cli.session import Session, find_language
 from zhongkong.cli.store import db, seal
@@ -86,5 +88,22 @@ def program() -> None:
     """Be the root."""
 
 
-for command in (demo, serve, sandbox, account, callback, key, token, reject, events, db, seal, ca, doctor):
+for command in (
+    demo,
+    serve,
+    sandbox,
+    account,
+    callback,
+    key,
+    token,
+    reject,
+    events,
+    store,
+    backup,
+    restore,
+    db,
+    seal,
+    ca,
+    doctor,
+):
     program.add_command(command)

@@ -44,13 +44,17 @@ def check(session: Session) -> Exit:
     if isinstance(path, FileAddress) and not is_there(path.path):
         raise StoreRefused("store_missing", path=str(path))
     facts = _examine(settings)
-    is_good = not facts.faults and facts.schema == facts.known
+    is_good = not facts.faults and facts.schema == facts.known and not facts.moved_to and not facts.is_unfinished
     if session.as_json:
         told = {"schema": facts.schema, "known": facts.known, "faults": facts.faults, "good": is_good}
         session.show_json(told)
         return Exit.DONE if is_good else Exit.STORE
     if facts.faults:
         raise StoreRefused("store_not_whole", path=str(path), faults="; ".join(facts.faults))
+    if facts.moved_to:
+        raise StoreRefused("store_moved", place=facts.moved_to)
+    if facts.is_unfinished:
+        raise StoreRefused("store_unfinished")
     if not is_good:
         code = "store_older" if facts.schema < facts.known else "store_newer"
         raise StoreRefused(code, found=facts.schema or "–", known=facts.known, version=facts.program or "?")

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from zhongkong.core.command import Step
+from zhongkong.core.issuing import ISSUING
 from zhongkong.core.model import (
     PAST_KEPT,
     Account,
+    Attempt,
     Instant,
     Kind,
     Lease,
@@ -21,6 +23,8 @@ from zhongkong.core.model import (
 
 MOVED = "moved"
 """Why a credential is condemned that was issued elsewhere."""
+UNKNOWN_FENCES = ("unknown 1", "unknown 2")
+"""Of attempts of which only that much is known, that there may have been any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,28 @@ class WriteBack:
         """Return what is remembered, under the new store's counts; a tombstone stays one until there is an account."""
         is_gone = self.remembered.removed and record.revision == 0
         return replace(self.remembered, revision=record.revision, version=record.version, removed=is_gone, lease=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The record is one of the past: a backup's, or of a store that others were used in place of.
+
+    Whatever ends the credential may have left since, any number of times and as late as now. Two open attempts say so:
+    it is handed out marked, looked at by probes, and trusted again once it is found alive when all of that had landed.
+    """
+
+    slot: Slot
+
+    def apply(self, record: Record, now: Instant) -> Step[None]:
+        """Open the two attempts, for a credential that a mint may have ended; nobody holds a lease any more."""
+        after, credential = record, record.credential
+        if record.lease is not None:
+            after = replace(after, lease=None)
+        if credential is not None and ISSUING[credential.mode].ends_former:
+            known = (one for one in record.attempts if one.fence not in UNKNOWN_FENCES)
+            unknown = (Attempt(fence, now, credential.mode, ends=True) for fence in UNKNOWN_FENCES)
+            after = replace(after, attempts=(*known, *unknown))
+        return Step(after, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ POLL_DEADLINE: Seconds = 5.0
 POSTPONED_LONGEST: Seconds = 60.0
 """What an error says of its wait was true when it was said: a change that came with it must not be slept over."""
 SETTLE_PATIENCE: Seconds = 0.5
+HEARD_APART: Seconds = 0.1
+"""However often a bell rings, the store is asked no sooner than this after the last time."""
 COMPARE_EVERY: Seconds = 60.0
 """What memory holds is compared in full with the store this often."""
 
@@ -145,6 +147,8 @@ class Keeper:
         self._settling: asyncio.Task[None] | None = None
         self._compared_at: Seconds = NEVER
         self._poll_at: Seconds = NEVER
+        self._polled_at: Seconds = NEVER
+        self._heard = asyncio.Event()
         self._first_poll: asyncio.Task[bool] | None = None
 
     # --- for callers
@@ -480,11 +484,19 @@ class Keeper:
                 self._poll_at = self._clock.boot() + self._poll_seconds
                 await self.poll()
             self.plan_round()
-            await asyncio.sleep(self._next_tick())
+            self._heard.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._next_tick()):
+                    await self._heard.wait()
+
+    def hear(self) -> None:
+        """Poll now, or as soon after the last poll as that may be: somebody says that there is something new."""
+        self._poll_at = min(self._poll_at, max(self._clock.boot(), self._polled_at + HEARD_APART))
+        self._heard.set()
 
     async def poll(self) -> bool:
         """Read what changed; return whether the store answered. Memory stands as it was if it did not."""
-        asked_at = self._clock.boot()
+        self._polled_at = asked_at = self._clock.boot()
         in_full = asked_at - self._compared_at >= COMPARE_EVERY
         after = NEVER if in_full else self.known.seen - REREAD
         if in_full and not self.known.is_blind:
@@ -494,7 +506,7 @@ class Keeper:
                 changes = await self._store.changes(after)
         except (StoreError, TimeoutError):
             return False
-        if self.known.is_estranged(changes):
+        if self.known.is_estranged(changes, in_full=in_full):
             return await self._write_back()
         if in_full:
             self._compared_at = asked_at

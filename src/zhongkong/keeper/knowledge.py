@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 
 from zhongkong.core.change import MOVED, Change, Restamp, WriteBack
 from zhongkong.core.command import AnswerT, Applied, Command, run
@@ -275,9 +276,22 @@ class Knowledge:
         self._told(record.slot)
         return True
 
-    def is_estranged(self, changes: Changes) -> bool:
-        """Say whether another store answered than the one we know: it was lost and made anew, or replaced."""
-        return self._incarnation not in ("", changes.incarnation)
+    def is_estranged(self, changes: Changes, *, in_full: bool = False) -> bool:
+        """Say whether another store answered than the one we know: made anew, replaced, or put back to what it was.
+
+        `in_full`: all that there is was asked for.
+        """
+        if self._incarnation not in ("", changes.incarnation):
+            return True
+        told: dict[Slot, float] = dict.fromkeys(self._records, 0) if in_full else {}
+        told.update({record.slot: record.version for record in changes.records})
+        told.update(dict.fromkeys(changes.unreadable_records, inf))
+        settled = changes.now - REREAD
+        return any(
+            known.version > told[slot] and known.changed_at < settled
+            for slot, known in self._records.items()
+            if slot in told
+        )
 
     def remembered(self) -> tuple[list[Account], list[WriteBack]]:
         """Return what to tell a store that lost everything."""

@@ -138,13 +138,11 @@ class Refresher:
                 case Held() if in_round:
                     return record
                 case Held():
-                    await asyncio.sleep(look)
+                    await self._wait_for_change(slot, look)
                     look = min(2 * look, LAST_LOOK)
                     await self._reread(slot)
                 case Moved():
-                    now_there = await self._reread_account(slot)
-                    if now_there.revision <= account.revision:  # another store, as the next poll will tell
-                        raise unavailable(slot, None, 1.0)
+                    await self._reread_moved(slot, account)
 
     async def _claim(self, claim: Claim) -> tuple[Applied[ClaimAnswer], bool]:
         """Claim in the store; while cut off from it, for a mode that ends nothing, in memory alone: then say so."""
@@ -387,6 +385,12 @@ class Refresher:
                 raise
             return self._known.pretend(command)
 
+    async def _wait_for_change(self, slot: Slot, longest: Seconds) -> None:
+        """Wait until a poll brought something of the slot: a bell makes that soon."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._known.changed(slot)
+
     async def _reread(self, slot: Slot) -> Record:
         """Return the record as the store has it, or as we know it while it cannot tell."""
         with suppress(StoreError):
@@ -396,6 +400,14 @@ class Refresher:
     async def _account_of(self, slot: Slot) -> Account:
         account = self._known.account(slot.appid)
         return account if account is not None else await self._reread_account(slot)
+
+    async def _reread_moved(self, slot: Slot, account: Account) -> None:
+        """Read again what the store says was changed.
+
+        Raises: CredentialUnavailable: it was not. Another store answers than the one we know; the next poll will tell.
+        """
+        if (await self._reread_account(slot)).revision <= account.revision:
+            raise unavailable(slot, None, 1.0)
 
     async def _reread_account(self, slot: Slot) -> Account:
         account = await self._store.account(slot.appid)

@@ -18,6 +18,7 @@ from zhongkong.settings.values import (
     Network,
     Read,
     one_of,
+    read_bell,
     read_bind,
     read_host,
     read_networks,
@@ -88,6 +89,7 @@ class Settings:
         read_store_url, "sqlite:///DATA_DIR/zhongkong.db", is_secret=True, name="store.url", unit="URL"
     )
     store_prefix: str = _setting(read_prefix, "zhongkong_", name="store.prefix")
+    store_bell: str = _setting(read_bell, "", is_secret=True, name="store.bell")
     sandbox_port: int = _setting(read_port, "8601", name="sandbox.port")
     declarations: tuple[Declaration, ...] = ()
     """The accounts that file and environment declare; `read_accounts` reads their secrets."""

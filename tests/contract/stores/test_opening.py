@@ -60,7 +60,8 @@ async def test_a_store_of_every_earlier_schema_is_brought_along_with_what_it_hol
     record = await minted(store, account)
     await store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("ALTER TABLE zhongkong_meta DROP COLUMN signing_key")
+        for column in ("signing_key", "program", "moved_to", "filled_by"):
+            connection.execute(f"ALTER TABLE zhongkong_meta DROP COLUMN {column}")
         for table in ("callbacks", "proofs", "pushes"):
             connection.execute(f"DROP TABLE zhongkong_{table}")
         connection.execute("UPDATE zhongkong_schema SET version_num = '0001'")

@@ -22,7 +22,8 @@ from zhongkong.core.model import NEVER, Event, Record, Slot
 from zhongkong.errors import StoreRefused, WrongSeal
 from zhongkong.testing.store_contract.stories import ACCOUNT, SLOT, Count, minted, one
 
-STEPS = {"0001": ("signing_key", "program"), "0002": ("program",)}
+MOVES = ("moved_to", "filled_by")
+STEPS = {"0001": ("signing_key", "program", *MOVES), "0002": ("program", *MOVES), "0003": MOVES, "0004": MOVES}
 """What later migrations added to the table of the store's own facts, by schema."""
 
 

@@ -108,3 +108,20 @@ def test_what_the_server_does_not_keep_safe_is_said(terminal: Terminal, server: 
     finally:
         for undo in undone:
             execute(server.root_url, undo)
+
+
+def test_the_doctor_rings_the_bell(
+    terminal: Terminal, shop: str, server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how quick it is, or where it is silent; a bell that the store does not have is refused before a start."""
+    monkeypatch.setenv("ZHONGKONG_STORE_BELL", "store")
+    if server.engine == "postgresql":
+        assert "doctor_bell_rings" in codes(terminal)
+    else:
+        assert "bell_not_of_this_store" in codes(terminal, code=1)
+        assert "redis://" in terminal.type("serve", "--port", "0", code=2).stderr
+    nobody = find_free_port()
+    monkeypatch.setenv("ZHONGKONG_STORE_BELL", f"redis://:hunter2@127.0.0.1:{nobody}")
+    silent = next(one for one in terminal.read("doctor", code=1)["findings"] if one["code"] == "bell_silent")
+    assert f"redis://127.0.0.1:{nobody}" in silent["text"]
+    assert shop in terminal.type("account", "list").stdout

@@ -1,6 +1,6 @@
 """A hub as a program of its own, for the tests that need real processes and sockets.
 
-STORE_URL in the environment says where its store is, if it is no file in the directory.
+The environment may say where its store is, if it is no file in the directory, and how it hears of changes there.
 With a third argument, the number of a signal, it sends itself that signal in the moment in which it says where it is.
 """
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from zhongkong.serving import Welcome, serve
 from zhongkong.settings import load_settings
+
+OF_THE_ENVIRONMENT = ("store_url", "store_prefix", "store_bell", "poll_seconds")
 
 
 def announce(welcome: Welcome) -> None:
@@ -38,7 +40,7 @@ def main() -> int:
         "metrics_bind": "127.0.0.1:0",
         "log_format": "json",
     }
-    flags["store_url"] = os.environ.get("STORE_URL")
+    flags |= {name: os.environ.get(name.upper()) for name in OF_THE_ENVIRONMENT}
     return serve(load_settings(flags=flags), [], announce, "en")
 
 

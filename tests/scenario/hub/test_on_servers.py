@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from contextlib import AsyncExitStack
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,34 @@ def test_a_hub_takes_no_connections_while_it_waits_for_anothers_migrations(
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{hub.url}/readyz")).status_code == 200
         assert await hub.end() == 0
+
+    asyncio.run(story())
+
+
+def test_a_bell_tells_the_other_hub_at_once(own_servers: OwnServers, tmp_path: Path) -> None:
+    """Both look every 100 s only: what one replaced the other has long before."""
+    server = own_servers.of("postgresql")
+    begin = partial(running, STORE_URL=server.url, STORE_PREFIX="bell_", STORE_BELL="store", POLL_SECONDS="100")
+    first, second = tmp_path / "one", tmp_path / "two"
+
+    async def story() -> None:
+        async with AsyncExitStack() as house:
+            one = await house.enter_async_context(begin(first))
+            sandbox, path = await house.enter_async_context(with_account(one))
+            second.mkdir()
+            shutil.copy(first / "zhongkong.seal", second)
+            two = await house.enter_async_context(begin(second))
+            two.client.headers.update(one.client.headers)
+            token = (await read(one, path))["access_token"]
+            assert (await read(two, path))["access_token"] == token
+            sandbox.world.revoke(token, sandbox.clock.now())
+            new = (await reject(one, path, token))["access_token"]
+            assert new != token
+
+            async def knows() -> bool:
+                return bool((await read(two, path))["access_token"] == new)
+
+            await until(knows)
 
     asyncio.run(story())
 

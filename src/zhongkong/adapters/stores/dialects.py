@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection, Insert, NullPool, Table, create_engine
+from sqlalchemy import Column, Connection, Insert, NullPool, Table, create_engine
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -53,6 +53,12 @@ class Dialect(Protocol):
     def begin_alone(self, connection: Connection) -> None:
         """Begin one beside which nobody else is in another that began so, until `connection` is closed."""
 
+    def begin_last(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Begin one that writes `tables` once every other transaction that read or wrote them is over.
+
+        Others that want to wait until it is over. Close the connection after the commit.
+        """
+
     def begin_read(self, connection: Connection) -> None:
         """Begin a transaction that sees one committed state throughout, and holds up nobody."""
 
@@ -67,6 +73,9 @@ class Dialect(Protocol):
 
     def upsert(self, table: Table) -> Insert:
         """Return the statement that puts a row of `table`, in place of the one with its primary key."""
+
+    def count_on(self, connection: Connection, column: Column[int]) -> None:
+        """Have the numbers that the database gives by itself go on from the greatest in `column`."""
 
     def passes(self, error: Exception) -> bool:
         """Say whether a transaction that ended so before its commit may succeed if it is done again at once."""
@@ -161,6 +170,10 @@ class Sqlite:
 
     begin_alone = begin_write
 
+    def begin_last(self, connection: Connection, tables: Sequence[Table]) -> None:  # noqa: ARG002 (locks all there is)
+        """Take the file's lock: whoever writes has it."""
+        self.begin_write(connection)
+
     def begin_read(self, connection: Connection) -> None:
         """Begin; the first read decides which state is seen."""
         self._judge_file()
@@ -185,6 +198,9 @@ class Sqlite:
         statement = sqlite_insert(table)
         columns = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
         return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=columns)
+
+    def count_on(self, connection: Connection, column: Column[int]) -> None:
+        """Do nothing: SQLite counts on from what it finds."""
 
     def _identify(self) -> tuple[int, int] | None:
         try:

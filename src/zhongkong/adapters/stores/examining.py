@@ -34,6 +34,10 @@ class StoreFacts(NamedTuple):
     """What the database says of its own file: nothing where it is whole."""
     server: ServerFacts | None = None
     """How the server is set up, if there is one."""
+    moved_to: str = ""
+    """Where the store was moved; empty where it was not."""
+    is_unfinished: bool = False
+    """Whether it is a copy that is not complete."""
 
 
 def is_there(path: Path) -> bool:
@@ -98,7 +102,15 @@ def _examine(dialect: Dialect, prefix: str, look: Callable[[Connection, Tables],
 
 
 def _look(connection: Connection, tables: Tables) -> StoreFacts:
-    seal_check = ""
-    if inspect(connection).has_table(tables.meta.name):
-        seal_check = connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none() or ""
-    return StoreFacts(schema_of(connection, tables), SCHEMA, program_of(connection, tables), seal_check)
+    schema, meta = schema_of(connection, tables), tables.meta.c
+    facts = StoreFacts(schema, SCHEMA, program_of(connection, tables), "")
+    if not inspect(connection).has_table(tables.meta.name):
+        return facts
+    if schema != SCHEMA:
+        return facts._replace(seal_check=connection.execute(select(meta.seal_check)).scalar_one_or_none() or "")
+    told = connection.execute(select(meta.seal_check, meta.moved_to, meta.filled_by)).one_or_none()
+    if told is None:
+        return facts
+    return facts._replace(
+        seal_check=told.seal_check, moved_to=told.moved_to or "", is_unfinished=told.filled_by is not None
+    )

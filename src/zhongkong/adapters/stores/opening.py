@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, column, insert, inspect, select, tabl
 
 from zhongkong.adapters.stores.rows import SIGNING_KEY
 from zhongkong.adapters.stores.schema import SCHEMA, Tables
+from zhongkong.adapters.stores.standing import judge_standing
 from zhongkong.adapters.stores.writer import Snapshot, Transaction
 from zhongkong.core.ports import Seal
 from zhongkong.errors import StoreRefused, WrongSeal
@@ -26,15 +27,12 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
     """Bring the store to this program's schema and compare its seal; whoever comes first makes it what it is.
 
     Runs in a write transaction, hence under the store's lock: one replica migrates, the others find it done.
-    Raises: StoreRefused: a newer program made the schema. WrongSeal: the store is under another seal; nothing changed.
+    Raises: StoreRefused: a newer program made the schema, or as `judge_standing`. WrongSeal: the store is under another
+    seal; nothing changed.
     """
     connection, tables = transaction.connection, transaction.tables
-    found = schema_of(connection, tables)
-    if found > SCHEMA:
-        version = program_of(connection, tables) or "?"
-        raise StoreRefused("store_newer", found=found, known=SCHEMA, version=version)
-    if found < SCHEMA:
-        migrate(connection, tables, prefix)
+    found = bring_along(connection, tables, prefix)
+    judge_standing(connection, tables)
     check = connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
     if check is None:
         new = {"id": 1, "incarnation": uuid4().hex, "seal_check": seal.check, "created_at": transaction.now()}
@@ -47,10 +45,28 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
     connection.execute(unsigned.values(signing_key=seal.close(token_hex(32), SIGNING_KEY)))
 
 
+def bring_along(connection: Connection, tables: Tables, prefix: str) -> str:
+    """Run what migrations are missing; return the schema that was found.
+
+    Raises: StoreRefused: a newer program made it.
+    """
+    found = schema_of(connection, tables)
+    if found > SCHEMA:
+        version = program_of(connection, tables) or "?"
+        raise StoreRefused("store_newer", found=found, known=SCHEMA, version=version)
+    if found < SCHEMA:
+        migrate(connection, tables, prefix)
+    return found
+
+
 def is_prepared(snapshot: Snapshot, tables: Tables, seal: Seal) -> bool:
-    """Say whether there is nothing to prepare: such a store is opened while its disk is full or its lock is held."""
+    """Say whether there is nothing to prepare: such a store is opened while its disk is full or its lock is held.
+
+    Raises: as `judge_standing`.
+    """
     if schema_of(snapshot.connection, tables) != SCHEMA:
         return False
+    judge_standing(snapshot.connection, tables)
     check = snapshot.connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
     return check is not None and seal.knows(check)
 

@@ -66,6 +66,15 @@ class Rows:
         """
         return _parse_record(row, None if row.value is None else "")
 
+    @staticmethod
+    def write_sealed_record(record: Record) -> Columns:
+        """Return the columns of a record whose value stays as it lies there."""
+        return {
+            "version": record.version,
+            "changed_at": record.changed_at,
+            "document": _to_json(to_document(record)),
+        }
+
     def write_record(self, record: Record, before: Record, sealed: bytes | None) -> Columns:
         """Return the columns of `record`; `sealed` is the value of `before` as it lies there, and kept if it stayed."""
         credential = record.credential
@@ -76,9 +85,7 @@ class Rows:
         return {
             "appid": record.slot.appid,
             "kind": record.slot.kind.value,
-            "version": record.version,
-            "changed_at": record.changed_at,
-            "document": _to_json(to_document(record)),
+            **self.write_sealed_record(record),
             "value": sealed,
         }
 

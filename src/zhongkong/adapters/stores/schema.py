@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMTEXT
 from sqlalchemy.types import TypeEngine
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The newest migration."""
 
 Serial = BigInteger().with_variant(Integer, "sqlite")
@@ -75,6 +75,8 @@ def build_tables(prefix: str) -> Tables:
         Column("created_at", Double, nullable=False),
         Column("signing_key", LargeBinary),
         Column("program", String(64)),
+        Column("moved_to", Text),
+        Column("filled_by", String(32)),
         **BYTEWISE,
     )
     accounts = Table(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from hashlib import sha256
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Insert, NullPool, Table, create_engine
+from sqlalchemy import Column, Connection, Insert, NullPool, Table, create_engine, func, select
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.exc import DBAPIError
@@ -153,24 +153,7 @@ class Postgresql(_Server):
 
         A server that was lost with its machine, or hangs, ends nothing and says nothing.
         """
-        address = self._address
-        opened = self._module.connect(
-            autocommit=True,
-            dbname=address.database,
-            connect_timeout=CONNECT_WITHIN,
-            application_name="zhongkong",
-            client_encoding="utf-8",
-            keepalives_idle=10,
-            tcp_user_timeout=round(TRANSACTIONS_LIVE * 2000),
-            **_given(
-                host=",".join(host for host, _ in address.hosts),
-                port=",".join(str(port) for _, port in address.hosts),
-                user=address.user,
-                password=address.password.reveal(),
-                target_session_attrs="read-write" if len(address.hosts) > 1 else "",
-            ),
-            **address.options,
-        )
+        opened = self._module.connect(**postgresql_options(self._address))
         opened.wait = partial(opened.wait, timeout=2 * lasts)
         limit = round(TRANSACTIONS_LIVE * 1000)
         with _whole(opened):
@@ -196,6 +179,11 @@ class Postgresql(_Server):
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({key})")
         self.begin_write(connection)
 
+    def begin_last(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Begin, with locks that also a reader's stands against."""
+        self.begin_write(connection)
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(table.name for table in tables)} IN ACCESS EXCLUSIVE MODE")
+
     def begin_read(self, connection: Connection) -> None:
         """Begin; the first read decides which state is seen."""
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -207,6 +195,12 @@ class Postgresql(_Server):
         statement = postgresql_insert(table)
         columns = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
         return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=columns)
+
+    def count_on(self, connection: Connection, column: Column[int]) -> None:
+        """Set the sequence behind the column: it does not look at what was put there."""
+        sequence = func.pg_get_serial_sequence(column.table.name, column.name)
+        newest = select(func.max(column)).scalar_subquery()
+        connection.execute(select(func.setval(sequence, newest)).where(newest.is_not(None)))
 
     def _judge(self, cause: BaseException | None) -> Meaning:
         return judge_postgresql(getattr(cause, "sqlstate", None) or "", str(cause))
@@ -281,6 +275,11 @@ class Mysql(_Server):
             raise StoreUnavailable(Meaning.LOCKED.value.code, place=str(self._address), user="", why="GET_LOCK")
         self.begin_write(connection)
 
+    def begin_last(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Begin, with locks that also a reader's stands against; a begin by statement would give them up again."""
+        connection.exec_driver_sql("SET autocommit = 0")
+        connection.exec_driver_sql(f"LOCK TABLES {', '.join(f'{table.name} WRITE' for table in tables)}")
+
     def begin_read(self, connection: Connection) -> None:
         """Begin; this very moment's state is seen."""
         connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
@@ -292,6 +291,9 @@ class Mysql(_Server):
         statement = mysql_insert(table)
         columns = {column.name: statement.inserted[column.name] for column in table.columns if not column.primary_key}
         return statement.on_duplicate_key_update(columns)
+
+    def count_on(self, connection: Connection, column: Column[int]) -> None:
+        """Do nothing: InnoDB counts on from what was put there."""
 
     def _judge(self, cause: BaseException | None) -> Meaning:
         return judge_mysql(self._number(cause))
@@ -314,6 +316,27 @@ def _whole(opened: Any) -> Iterator[None]:  # noqa: ANN401 (the driver's connect
     except BaseException:
         opened.close()
         raise
+
+
+def postgresql_options(address: ServerAddress) -> dict[str, Any]:
+    """Return what psycopg connects by."""
+    return {
+        "autocommit": True,
+        "dbname": address.database,
+        "connect_timeout": CONNECT_WITHIN,
+        "application_name": "zhongkong",
+        "client_encoding": "utf-8",
+        "keepalives_idle": 10,
+        "tcp_user_timeout": round(TRANSACTIONS_LIVE * 2000),
+        **_given(
+            host=",".join(host for host, _ in address.hosts),
+            port=",".join(str(port) for _, port in address.hosts),
+            user=address.user,
+            password=address.password.reveal(),
+            target_session_attrs="read-write" if len(address.hosts) > 1 else "",
+        ),
+        **address.options,
+    }
 
 
 def _given(**options: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from zhongkong.adapters.stores.resealing import Primary, Resealed, count_sealed,
 from zhongkong.adapters.stores.rows import SIGNING_KEY, Columns, Rows, read_event, read_key, write_key
 from zhongkong.adapters.stores.schema import Tables, build_tables
 from zhongkong.adapters.stores.server_dialects import dialect_of
+from zhongkong.adapters.stores.standing import judge_standing
 from zhongkong.adapters.stores.worker import Worker
 from zhongkong.adapters.stores.writer import Reader, Snapshot, Transaction, Writer, read_unwritten
 from zhongkong.core.callbacks import Callback, KeptPush, Proof, Push, Standing, Taken, judge_push
@@ -107,13 +108,21 @@ class SqlStore:
         self._writer = writer
         self._reader = reader
         self._sealed_signing_key = select(tables.meta.c.signing_key)
+        self._tell_of_write: Callable[[], None] = _tell_nobody
+
+    def tell_of_writes(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called after each commit that other replicas want to hear of: of records and accounts."""
+        self._tell_of_write = tell
 
     # --- records
 
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply each command to its slot's record, in one commit with whatever else is waiting."""
         slots = [command.slot for command in commands]
-        return await self._writer.ask(lambda transaction: [transaction.run(command) for command in commands], slots)
+        done = await self._writer.ask(lambda transaction: [transaction.run(command) for command in commands], slots)
+        if any(one.record.changed_at == one.now for one in done):
+            self._tell_of_write()
+        return done
 
     async def load(self, slot: Slot) -> Record:
         """Return the slot's record as last committed."""
@@ -135,18 +144,17 @@ class SqlStore:
         """
         records, accounts = self._tables.records, self._tables.accounts
         changed_records, changed_accounts = select(records).where(records.c.kind.in_(_KINDS)), select(accounts)
-        incarnation = select(self._tables.meta.c.incarnation)
         if after != NEVER:
             changed_records = changed_records.where(records.c.changed_at >= after)
             changed_accounts = changed_accounts.where(accounts.c.changed_at >= after)
 
         def read(snapshot: Snapshot) -> Changes:
-            execute = snapshot.connection.execute
+            incarnation, execute = judge_standing(snapshot.connection, self._tables), snapshot.connection.execute
             records, sealed_records = _read_rows(execute(changed_records), self._rows.read_record)
             accounts, sealed_accounts = _read_rows(execute(changed_accounts), self._rows.read_account)
             return Changes(
                 now=snapshot.now,
-                incarnation=execute(incarnation).scalar_one(),
+                incarnation=incarnation,
                 records=tuple(records),
                 accounts=tuple(accounts),
                 unreadable_records=tuple(Slot(row.appid, Kind(row.kind)) for row in sealed_records),
@@ -175,7 +183,9 @@ class SqlStore:
                 transaction.run(change)
             return new
 
-        return await self._writer.ask(put, slots)
+        kept = await self._writer.ask(put, slots)
+        self._tell_of_write()
+        return kept
 
     async def remove_account(self, appid: str) -> bool:
         """Remove the account and leave tombstones, in one transaction."""
@@ -193,7 +203,9 @@ class SqlStore:
                     transaction.execute(delete(table).where(table.c.appid == appid))
             return gone
 
-        return await self._writer.ask(remove, slots)
+        was_there = await self._writer.ask(remove, slots)
+        self._tell_of_write()
+        return was_there
 
     async def account(self, appid: str) -> Account | None:
         """Return the account as last committed, or None."""
@@ -394,6 +406,10 @@ class SqlStore:
 
     async def _read_all(self, wanted: Select[Any], read: Callable[[Row[Any]], ValueT]) -> list[ValueT]:
         return await self._reader.ask(lambda snapshot: [read(row) for row in snapshot.connection.execute(wanted)])
+
+
+def _tell_nobody() -> None:
+    """Say nothing: other replicas find out by themselves."""
 
 
 def _read_proof(row: Row[Any]) -> Proof:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from zhongkong.adapters.stores.dialects import Dialect
 from zhongkong.adapters.stores.rows import Columns, Rows, read_revision, write_event
 from zhongkong.adapters.stores.schema import Tables
+from zhongkong.adapters.stores.standing import judge_standing
 from zhongkong.adapters.stores.worker import Task
 from zhongkong.core.command import Applied, Command, run
 from zhongkong.core.model import Event as Told
@@ -166,6 +167,7 @@ class Writer:
         self._tables = tables
         self._rows = rows
         self._tries = _Tries(dialect, boot)
+        self._is_alone = alone
         self._begin = dialect.begin_alone if alone else dialect.begin_write
         self._line = _Line(dialect.connect_alone if alone else dialect.connect)
         self._is_committing = False
@@ -197,6 +199,8 @@ class Writer:
         self._begin(connection)
         transaction = Transaction(connection, self._dialect, self._tables, self._rows)
         transaction.fetch(slots)
+        if not self._is_alone:
+            _ = judge_standing(connection, self._tables)
         for task in tasks:
             task.answer = task.do(transaction)
         transaction.flush()

@@ -17,7 +17,7 @@ from zhongkong.cli.doctor.findings import Area, Findings, State
 from zhongkong.cli.doctor.leaders import look_at_leaders
 from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_way
 from zhongkong.cli.doctor.sinks import look_at_sinks
-from zhongkong.cli.doctor.storage import look_at_settings, look_at_storage
+from zhongkong.cli.doctor.storage import look_at_bell, look_at_settings, look_at_storage
 from zhongkong.cli.doctor.tls import look_at_tls
 from zhongkong.cli.exits import Exit
 from zhongkong.cli.session import Session
@@ -56,6 +56,7 @@ async def _look(session: Session, findings: Findings) -> None:
         return
     findings.lang = session.lang
     opens = look_at_storage(settings, findings)
+    await look_at_bell(settings, findings)
     await look_at_hub(url_of(settings.host, settings.port), findings)
     await look_at_tls(settings, findings)
     accounts = await _look_at_accounts_here(settings, findings) if opens else []

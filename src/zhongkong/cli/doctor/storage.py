@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zhongkong.adapters.certificates import CA_KEY_FILE, TLS_FILE
+from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import FileSeal
 from zhongkong.adapters.stores.addresses import Address, FileAddress, parse_address
 from zhongkong.adapters.stores.examining import StoreFacts, examine, is_there
@@ -15,6 +16,7 @@ from zhongkong.cli.doctor.database import judge_server
 from zhongkong.cli.doctor.findings import Area, Findings
 from zhongkong.cli.session import Session
 from zhongkong.errors import SettingInvalid, StoreError
+from zhongkong.serving import seat_bell
 from zhongkong.settings import Settings, read_accounts
 
 ROOM = 100 * 1024 * 1024
@@ -53,6 +55,17 @@ def look_at_storage(settings: Settings, findings: Findings) -> bool:
     return opens
 
 
+async def look_at_bell(settings: Settings, findings: Findings) -> None:
+    """Say whether the bell rings, where one is set."""
+    try:
+        bell = seat_bell(settings, MachineClock())
+        if bell is not None:
+            took = await bell.prove()
+            findings.good(Area.STORE, "doctor_bell_rings", place=bell.place, milliseconds=round(took * 1000, 1))
+    except (SettingInvalid, StoreError) as error:
+        findings.error(Area.STORE, error)
+
+
 def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> FileSeal | None:
     if not is_there(path):
         if store_is_there:
@@ -89,7 +102,19 @@ def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, 
     if facts.server is not None and facts.seal_check and not is_there(settings.seal_file):
         findings.todo(Area.SEAL, "seal_not_here", path=settings.seal_file, store=address)
         return False
-    return _judge_schema(facts, address, findings) and _judge_check(facts, seal, findings)
+    return (
+        _judge_schema(facts, address, findings)
+        and _judge_standing(facts, findings)
+        and _judge_check(facts, seal, findings)
+    )
+
+
+def _judge_standing(facts: StoreFacts, findings: Findings) -> bool:
+    if facts.moved_to:
+        findings.todo(Area.STORE, "store_moved", place=facts.moved_to)
+    elif facts.is_unfinished:
+        findings.todo(Area.STORE, "store_unfinished")
+    return not facts.moved_to and not facts.is_unfinished
 
 
 def _judge_schema(facts: StoreFacts, address: Address, findings: Findings) -> bool:

@@ -1,0 +1,26 @@
+"""Whether a store may be used: not after it was moved, and not before all of it is there."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from zhongkong.adapters.stores.schema import Tables
+from zhongkong.errors import StoreRefused
+
+
+def judge_standing(connection: Connection, tables: Tables) -> str:
+    """Return the store's incarnation if it may be used; empty where it has none.
+
+    Whoever writes asks in his transaction, and a move waits for all transactions in which somebody asked: what was
+    written is moved along, and what would come too late is refused.
+    Raises: StoreRefused: the store was moved, and the error says where to; or not all of it is there yet.
+    """
+    meta = tables.meta.c
+    standing = connection.execute(select(meta.incarnation, meta.moved_to, meta.filled_by)).one_or_none()
+    if standing is None:
+        return ""
+    if standing.moved_to is not None:
+        raise StoreRefused("store_moved", place=standing.moved_to)
+    if standing.filled_by is not None:
+        raise StoreRefused("store_unfinished")
+    return str(standing.incarnation)

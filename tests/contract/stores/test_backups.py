@@ -1,0 +1,217 @@
+"""Backups of a SQLite store, and what happens to who runs on a store that is restored."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.contract.stores.sqlite import run
+from zhongkong.adapters.seal import RingSeal
+from zhongkong.adapters.stores import backups
+from zhongkong.adapters.stores.addresses import FileAddress
+from zhongkong.adapters.stores.backups import back_up, put_back
+from zhongkong.adapters.stores.copying import Copying
+from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
+from zhongkong.core.model import NEVER, Slot
+from zhongkong.core.ports import Seal
+from zhongkong.errors import StoreError, StoreRefused, WrongSeal
+from zhongkong.testing.store_contract.stories import ACCOUNT, APPID, SLOT, Count, minted, told
+
+KEY, OTHER_KEY = RingSeal(b"k" * 32), RingSeal(b"o" * 32)
+PREFIX = "zhongkong_"
+
+
+class Desk:
+    """A store in a directory, and a backup of it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store = directory / "hub.db"
+        self.backup = directory / "hub.bak"
+
+    async def open(self, path: Path | None = None) -> SqlStore:
+        """Open the store."""
+        return await open_sqlite(path or self.store, KEY, PREFIX)
+
+    def back_up(self, *, overwrite: bool = False) -> None:
+        """Back it up."""
+        back_up(FileAddress(self.store), PREFIX, self.backup, overwrite=overwrite)
+
+    def restore(self, seal: Seal = KEY, *, overwrite: bool = False) -> None:
+        """Restore it."""
+        put_back(self.backup, FileAddress(self.store), PREFIX, seal, overwrite=overwrite)
+
+    def files(self) -> list[str]:
+        """Return what lies there."""
+        return sorted(path.name for path in self.store.parent.iterdir())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Return a place for both."""
+    return Desk(tmp_path)
+
+
+@run
+async def test_a_backup_is_one_file_with_all_that_was_acknowledged(desk: Desk) -> None:
+    """Made beside writers; only its owner may read it, and it opens on a disk where nothing can be written."""
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    acknowledged, begun = 0, asyncio.Event()
+
+    async def write() -> None:
+        nonlocal acknowledged
+        while True:
+            await store.apply([Count(SLOT)])
+            acknowledged += 1
+            begun.set()
+
+    writing = asyncio.create_task(write())
+    await begun.wait()
+    before = acknowledged
+    await asyncio.to_thread(desk.back_up)
+    writing.cancel()
+    await asyncio.wait([writing])
+    await store.close()
+    assert desk.files() == ["hub.bak", "hub.db"]
+    assert desk.backup.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(f"{desk.backup.as_uri()}?mode=ro&immutable=1", uri=True)) as tool:
+        (records,) = tool.execute("SELECT count(*) FROM zhongkong_events").fetchone()
+    assert before <= records <= acknowledged + 1
+
+
+@run
+async def test_who_runs_on_a_store_that_is_restored_meets_another_one(desk: Desk) -> None:
+    """In one step, in the same file; event numbers go on, for those who follow them."""
+    store = await desk.open()
+    account = await store.put_account(ACCOUNT)
+    record = await minted(store, account)
+    desk.back_up()
+    before = await store.changes(NEVER)
+    await store.put_account(replace(ACCOUNT, appid="wx-late"))
+    await store.tell([told() for _ in range(5)])
+    last = (await store.last_events(1))[0].id
+    desk.restore(overwrite=True)
+    after = await store.changes(NEVER)
+    assert after.incarnation != before.incarnation
+    assert [one.appid for one in after.accounts] == [APPID]
+    restored = await store.load(record.slot)
+    assert (restored.credential, len(restored.attempts)) == (record.credential, 2)
+    (event,) = await store.events(last)
+    assert (event.event.code, event.id) == ("store_restored", last + 1)
+    assert await store.signing_key()
+    await store.apply([Count(SLOT)])
+    await store.close()
+    assert desk.files() == ["hub.bak", "hub.db"]
+
+
+@run
+async def test_a_store_is_restored_where_there_is_none(desk: Desk) -> None:
+    """The disk was lost. The backup stays as it was."""
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    await store.close()
+    desk.back_up()
+    kept = desk.backup.read_bytes()
+    desk.store.unlink()
+    desk.restore()
+    assert desk.backup.read_bytes() == kept
+    assert desk.store.stat().st_mode & 0o777 == 0o600
+    store = await desk.open()
+    assert await store.account(APPID) == ACCOUNT
+    await store.close()
+
+
+@run
+async def test_a_backup_of_an_earlier_schema_is_brought_along(desk: Desk) -> None:
+    """It may be older than the program."""
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    await store.close()
+    with closing(sqlite3.connect(desk.store, isolation_level=None)) as tool:
+        for column in ("moved_to", "filled_by"):
+            tool.execute(f"ALTER TABLE zhongkong_meta DROP COLUMN {column}")
+        tool.execute("UPDATE zhongkong_schema SET version_num = '0004'")
+    desk.backup.write_bytes(desk.store.read_bytes())
+    desk.restore(overwrite=True)
+    store = await desk.open()
+    assert await store.account(APPID) == ACCOUNT
+    await store.close()
+
+
+@run
+async def test_what_is_there_is_not_written_over_unasked(desk: Desk) -> None:
+    """Neither a backup nor a store."""
+    await (await desk.open()).close()
+    desk.back_up()
+    kept = desk.backup.read_bytes(), desk.store.read_bytes()
+    assert refused(desk.back_up) == "backup_exists"
+    assert refused(desk.restore) == "restore_store_exists"
+    assert (desk.backup.read_bytes(), desk.store.read_bytes()) == kept
+    desk.back_up(overwrite=True)
+    desk.restore(overwrite=True)
+
+
+@run
+async def test_what_cannot_be_restored_is_said_and_nothing_changed(desk: Desk, tmp_path: Path) -> None:
+    """Each with the file that somebody has to look at."""
+    assert refused(desk.back_up) == "store_missing"
+    assert refused(desk.restore) == "backup_missing"
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    desk.back_up()
+    with pytest.raises(WrongSeal):
+        desk.restore(OTHER_KEY, overwrite=True)
+    desk.backup.write_bytes(b"no database, " * 1000)
+    with pytest.raises(StoreRefused) as caught:
+        desk.restore(overwrite=True)
+    assert (caught.value.code, caught.value.values["path"]) == ("store_damaged", str(desk.backup))
+    desk.backup.unlink()
+    sqlite3.connect(desk.backup).close()
+    assert refused(lambda: desk.restore(overwrite=True)) == "backup_holds_no_store"
+    desk.backup.unlink()
+    os.link(desk.store, desk.backup)
+    assert refused(lambda: desk.restore(overwrite=True)) == "backup_is_store"
+    desk.backup = tmp_path / "absent" / "hub.bak"
+    assert refused(desk.back_up) == "backup_unwritable"
+    assert await store.account(APPID) == ACCOUNT
+    await store.close()
+
+
+@run
+async def test_a_store_that_was_moved_is_not_the_one_to_back_up(desk: Desk) -> None:
+    """A restore of it would bring back what is used no more."""
+    await (await desk.open()).close()
+    for _ in Copying(FileAddress(desk.store), FileAddress(desk.store.with_name("new.db")), PREFIX, KEY).run():
+        pass
+    assert refused(desk.back_up) == "store_moved"
+
+
+@run
+async def test_a_writer_who_keeps_the_lock_is_waited_for_so_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then told; the store stays as it was."""
+    monkeypatch.setattr(backups, "LOCKED_TRIES", 1)
+    store = await desk.open()
+    await store.apply([Count(SLOT)])
+    desk.back_up()
+    await store.apply([Count(SLOT)])
+    with closing(sqlite3.connect(desk.store, isolation_level=None)) as tool:
+        tool.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError) as caught:
+            desk.restore(overwrite=True)
+        assert caught.value.code == "store_locked"
+    assert (await store.load(Slot(APPID))).asks == 2
+    await store.close()
+
+
+def refused(call: object) -> str:
+    """Return why it was refused."""
+    assert callable(call)
+    with pytest.raises(StoreRefused) as caught:
+        call()
+    return caught.value.code

@@ -1,0 +1,89 @@
+"""zhongkong store, backup and restore: what people type to move a store and to keep copies of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.own_databases import PASSWORD, OwnServers
+from tests.scenario.cli.house import Platform, Terminal
+from zhongkong.settings import default_data_dir
+
+
+def test_from_a_file_to_a_server_and_back(
+    terminal: Terminal,
+    shop: str,
+    platform: Platform,
+    own_servers: OwnServers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same token there, without another mint; the old one says where; no password is shown anywhere."""
+    terminal.secrets |= {"hunter2", quote(PASSWORD, safe="")}
+    server, minted = own_servers.of("postgresql"), platform.token()
+    file = default_data_dir() / "zhongkong.db"
+    monkeypatch.setenv("NEW_STORE", server.url)
+    said = terminal.type("store", "copy", f"sqlite:///{file}", "NEW_STORE")
+    assert str(default_data_dir() / "zhongkong.seal") in said.stdout
+    assert "Comparing" in said.stderr
+    for words in (["token", shop], ["account", "list"], ["db", "check"]):
+        assert f"127.0.0.1:{server.port}" in terminal.type(*words, code=7).stderr
+    assert "store_moved" in {one["code"] for one in terminal.read("doctor", code=1)["findings"]}
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", server.url)
+    assert terminal.type("token", shop, shows=True).stdout.strip() == minted
+    assert "pg_dump" in terminal.type("backup", "x.bak", code=1).stderr
+    assert "mysqldump" in told_by_mysql(terminal, own_servers, monkeypatch)
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", server.url)
+    assert "write back" in terminal.type("store", "restored").stdout
+    back = file.with_name("back.db")
+    told = terminal.read("store", "copy", "ZHONGKONG_STORE_URL", f"sqlite:///{back}")
+    assert (told["to"], told["unreadable"], told["rows"]["zhongkong_accounts"]) == (str(back), 0, 1)
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", f"sqlite:///{back}")
+    assert terminal.type("token", shop, shows=True).stdout.strip() == minted
+
+
+def told_by_mysql(terminal: Terminal, own_servers: OwnServers, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return what is said where the store is in MySQL: nothing need be reached for that."""
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", own_servers.of("mysql").url)
+    return terminal.type("restore", "x.bak", code=1).stderr
+
+
+def test_a_move_is_undone(terminal: Terminal, shop: str, platform: Platform) -> None:
+    """With words for what must not go on."""
+    file = default_data_dir() / "zhongkong.db"
+    terminal.type("store", "copy", f"sqlite:///{file}", f"sqlite:///{file.with_name('new.db')}")
+    assert "new.db" in terminal.type("store", "reopen").stdout
+    assert "was not moved" in terminal.type("store", "reopen", code=7).stderr
+    assert terminal.type("token", shop, shows=True).stdout.strip() == platform.token()
+    lines = terminal.type("events", "--json").stdout.splitlines()
+    assert [json.loads(line)["code"] for line in lines[-2:]] == ["store_moved", "store_reopened"]
+
+
+def test_what_is_named_wrongly_is_not_repeated(terminal: Terminal, home: Path) -> None:
+    """It may be a password."""
+    terminal.secrets.add("hunter2")
+    for words, code in (
+        (["hunter2", "sqlite:///x.db"], 2),
+        (["oracle://hub:hunter2@db/x", "sqlite:///x.db"], 2),
+        (["sqlite:///absent.db", "sqlite:///x.db"], 7),
+    ):
+        terminal.type("store", "copy", *words, code=code)
+    assert not (home / "x.db").exists()
+    assert not (home / "absent.db").exists()
+
+
+def test_a_backup_is_restored(terminal: Terminal, shop: str, platform: Platform, home: Path) -> None:
+    """Whoever backs up is told of the seal, and whoever restores is asked before anything is lost."""
+    assert "zhongkong.seal" in terminal.type("backup", "hub.bak").stdout
+    assert "--overwrite" in terminal.type("backup", "hub.bak", code=7).stderr
+    terminal.type("account", "remove", shop, "--yes")
+    assert "--overwrite" in terminal.type("restore", "hub.bak", code=7).stderr
+    terminal.type("account", "show", shop, code=3)
+    assert "hub.bak" in terminal.type("restore", "hub.bak", "--overwrite").stdout
+    assert terminal.type("token", shop, shows=True).stdout.strip() == platform.token()
+    (default_data_dir() / "zhongkong.db").unlink()
+    assert terminal.read("restore", "hub.bak")["backup"] == "hub.bak"
+    assert shop in terminal.type("account", "list").stdout
+    assert sorted(path.name for path in home.glob("*.bak*")) == ["hub.bak"]
