@@ -1,4 +1,4 @@
-"""What a refresh costs through the whole path: claim, mint over loopback from the sandbox, seal, save, tell. And a poll.
+"""What a refresh costs the whole way: claim, mint over loopback from the sandbox, seal, save, tell. And a poll.
 
     .bench/venv/bin/python bench/bench_store.py [--stores sqlite mysql postgresql] [--seconds 5] [--profile]
 
