@@ -12,10 +12,11 @@ from zhongkong.core.ports import Clock, Courier, Delivered, Undelivered
 from zhongkong.hub.callback.telling import Telling
 from zhongkong.wechat.pushes import SUCCESS, Answer, judge_answer
 
-TRIES = 3
 HANDLER_PAUSES: tuple[Seconds, ...] = (0.2, 0.6)
 """Between tries of the handler, for which the platform waits."""
 LISTENER_PAUSES: tuple[Seconds, ...] = (1.0, 5.0)
+TRIES = 1 + len(LISTENER_PAUSES)
+"""Of listeners, and as many of the handler."""
 LISTENER_WITHIN: Seconds = 5.0
 """What one try may take: as long as the platform itself would wait."""
 MOST_UNDER_WAY = 512
