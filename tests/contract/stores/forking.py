@@ -148,6 +148,7 @@ def fork_from_c(path: Path) -> Any:
     """A program forks without telling Python, while nothing happens: what is open is told, not used."""
     work = AtWork(path)
     work.rest()
+    sys.setswitchinterval(60.0)  # a thread that asked for the turn just then would be waited for in the child, for ever
     child = fork(lambda: asyncio.run(with_store(path, appids)), ctypes.PyDLL(None).fork)()
     work.close()
     return {"child": child}
