@@ -138,6 +138,17 @@ def test_a_wait_that_cannot_be_is_refused(house: House, reader: str, wait: str) 
     assert (answer.status_code, answer.json()["field"], answer.json()["wanted"]) == (400, "wait", "0..60")
 
 
+@pytest.mark.parametrize("path", ["", "/access_token", "/callback"])
+@pytest.mark.parametrize("appid", ["%00", APPID + "%20", APPID + "%00", "%F0%9F%90%BC"])
+def test_what_can_be_no_appid_is_asked_of_no_database(house: House, appid: str, path: str) -> None:
+    """Some refuse such characters, others overlook them and find somebody else's account."""
+    house.add_account()
+    key = house.add_key(Grant.READ, Grant.ADMIN)
+    house.store.is_away = True
+    answer = house.call("GET", f"/v1/accounts/{appid}{path}", key)
+    assert (answer.status_code, answer.json()["code"]) == (404, "account_unknown")
+
+
 def test_an_unknown_account_is_not_found(house: House, reader: str) -> None:
     """The key covers every account, so it may know which ones there are."""
     answer = house.call("GET", f"/v1/accounts/{OTHER}/access_token", reader)

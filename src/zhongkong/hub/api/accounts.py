@@ -24,7 +24,7 @@ from zhongkong.core.model import (
 from zhongkong.core.ports import KeeperStore
 from zhongkong.errors import AccountUnknown
 from zhongkong.hub.admin import Admin
-from zhongkong.hub.api.asking import Fields, read_fields, refuse
+from zhongkong.hub.api.asking import Fields, appid_of, read_fields, refuse
 from zhongkong.hub.api.replies import language_of, reply
 from zhongkong.hub.door import Door
 from zhongkong.hub.health import WELL, Health, health_of
@@ -75,7 +75,7 @@ class Accounts:
 
     async def show(self, request: Request) -> Response:
         """Answer with one account."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         self._door.admit(request, Grant.ADMIN, appid)
         account = await self._store.account(appid)
         if account is None:
@@ -98,7 +98,7 @@ class Accounts:
 
     async def change(self, request: Request) -> Response:
         """Change an account and try it at once; without any field, only the latter."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         caller = self._door.admit(request, Grant.ADMIN, appid)
         fields = await read_fields(request)
         changes: dict[str, Any] = {}
@@ -113,7 +113,7 @@ class Accounts:
 
     async def remove(self, request: Request) -> Response:
         """Remove an account; its credentials are handed out no more."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         caller = self._door.admit(request, Grant.ADMIN, appid)
         await self._admin.remove_account(appid, caller.key.id)
         return Response(status_code=HTTPStatus.NO_CONTENT)

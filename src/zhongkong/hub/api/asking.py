@@ -15,7 +15,8 @@ from typing import Any, NoReturn, TypeVar
 from starlette.requests import Request
 
 from zhongkong.core.model import Seconds
-from zhongkong.errors import RequestRefused
+from zhongkong.errors import AccountUnknown, RequestRefused
+from zhongkong.wechat.endpoints import is_appid
 
 BODY_LONGEST = 65_536
 """Bytes. The longest request of ours holds a token of 2,048 characters."""
@@ -128,6 +129,14 @@ class Fields:
         """Refuse what nobody asked for: a misspelt field would be lost in silence."""
         for name in self._values:
             refuse(name if name.isprintable() else "?", "—")
+
+
+def appid_of(request: Request) -> str:
+    """Return the appid in the path. Raises: AccountUnknown: it can be none; a database may take it for another one."""
+    appid: str = request.path_params["appid"]
+    if not is_appid(appid):
+        raise AccountUnknown(appid)
+    return appid
 
 
 async def read_fields(request: Request) -> Fields:

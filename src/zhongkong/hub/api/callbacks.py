@@ -13,7 +13,7 @@ from zhongkong.core.grants import Grant
 from zhongkong.core.model import Secret
 from zhongkong.errors import RequestRefused
 from zhongkong.hub.admin_callbacks import CallbackAdmin, Wish
-from zhongkong.hub.api.asking import Fields, read_fields, refuse
+from zhongkong.hub.api.asking import Fields, appid_of, read_fields, refuse
 from zhongkong.hub.api.replies import language_of, reply
 from zhongkong.hub.door import Door
 from zhongkong.hub.places import place_of
@@ -45,13 +45,13 @@ class Callbacks:
 
     async def show(self, request: Request) -> Response:
         """Answer with how an account is pushed to."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         self._door.admit(request, Grant.ADMIN, appid)
         return reply(self._describe(appid, *await self._admin.find(appid)))
 
     async def change(self, request: Request) -> Response:
         """Change it; what was made for it stands in this answer and nowhere else."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         caller = self._door.admit(request, Grant.ADMIN, appid)
         fields = await read_fields(request)
         wish, files = _read_wish(fields), _read_files(fields)
@@ -67,7 +67,7 @@ class Callbacks:
 
     async def verify(self, request: Request) -> Response:
         """Ask the account's address outside as the platform would, and answer with the step that fails."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         self._door.admit(request, Grant.ADMIN, appid)
         fields = await read_fields(request)
         given = fields.like_setting("url", read_base_url, "https://wx.example.com")

@@ -18,7 +18,7 @@ from zhongkong.core.grants import Grant
 from zhongkong.core.handing import Handed
 from zhongkong.core.model import Kind, Mode, Seconds, Slot
 from zhongkong.errors import CredentialUnavailable, RequestRefused, ZhongkongError
-from zhongkong.hub.api.asking import Fields, prefers_text, query_integer, read_fields, refuse
+from zhongkong.hub.api.asking import Fields, appid_of, prefers_text, query_integer, read_fields, refuse
 from zhongkong.hub.api.replies import reply
 from zhongkong.hub.door import Caller, Door
 from zhongkong.hub.telemetry import Telemetry
@@ -53,7 +53,7 @@ class Credentials:
 
     async def read(self, request: Request, kind: Kind) -> Response:
         """Answer with the credential; 304 if the caller has it; after a while, if he waits for news."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         self._door.admit(request, Grant.READ, appid)
         held = request.headers.get("if-none-match", "")
         wait = query_integer(request, "wait", 0, WAIT_LONGEST)
@@ -81,7 +81,7 @@ class Credentials:
 
     async def reject(self, request: Request, kind: Kind) -> Response:
         """Take a report that the credential was refused, and answer with the one to use now."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         caller = self._door.admit(request, Grant.READ, appid)
         fields = await read_fields(request)
         try:

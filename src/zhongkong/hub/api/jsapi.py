@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import Kind, Slot
 from zhongkong.errors import RequestRefused
+from zhongkong.hub.api.asking import appid_of
 from zhongkong.hub.api.replies import reply
 from zhongkong.hub.door import Door
 from zhongkong.keeper.keeper import Keeper
@@ -39,7 +40,7 @@ class JsapiConfig:
 
     async def sign(self, request: Request) -> Response:
         """Answer with what `wx.config` of the page takes, under its names there; at WeCom also `wx.agentConfig`."""
-        appid = request.path_params["appid"]
+        appid = appid_of(request)
         self._door.admit(request, Grant.READ, appid)
         corpid = corpid_of(appid)
         is_agents = corpid is not None and request.query_params.get("type") == _AGENT
