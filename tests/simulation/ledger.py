@@ -140,6 +140,8 @@ class Watched:
     """The store was lost, and with it something that not every replica knew."""
     suspected_at: float = LONG_AGO
     unsuspected_at: float = LONG_AGO
+    failed_at: float = LONG_AGO
+    """The last time the record was told of a failure, and of the wait after it."""
     refused_at: float = LONG_AGO
     """The last time the platform refused a request for a reason of its own."""
     probed_at: float = LONG_AGO

@@ -93,7 +93,7 @@ class Lineage:
         """Say whether who sends this one knew of that refusal, and nothing was waited for since."""
         replica, answered = flight.replica, refused.answered if refused.answered is not None else float("inf")
         watched, parent = self._oracle.slots[flight.slot], parent_of(flight.slot)
-        is_waited_out = any(at >= answered and isinstance(outcome, Refused) for at, outcome in watched.told)
+        is_waited_out = watched.failed_at >= answered
         disturbed = max(replica.disturbed_at, self._oracle.troubles.store_until(replica), self._oracle.store_lost_at)
         if parent is None or is_waited_out or max(disturbed, watched.changed_at) >= refused.needed_at:
             return False

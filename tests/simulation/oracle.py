@@ -25,7 +25,7 @@ from zhongkong.core.handing import Handed
 from zhongkong.core.model import Account, Ambiguous, NotSent, Outcome, Record, Slot
 from zhongkong.core.ports import Order
 from zhongkong.core.reject import EndProbe, ProbeNow
-from zhongkong.core.save import GiveBack, LeaseLost, Save
+from zhongkong.core.save import Failed, GiveBack, LeaseLost, Save
 from zhongkong.errors import ZhongkongError
 from zhongkong.keeper.keeper import Rejected
 from zhongkong.wechat.answers import Granted, Refused
@@ -261,6 +261,8 @@ class Oracle:
                 self._spending.judge_wait(command, before, after)
         elif isinstance(command, GiveBack):
             self._spending.given_back(command)
+            if command.refused is not None:
+                watched.told.append((now, command.refused))
         elif isinstance(command, EndProbe):
             self._spending.probed(command, before)
             watched.probe_ended_at = now
@@ -274,6 +276,8 @@ class Oracle:
         attempt = next((one for one in watched.attempts if one.fence == command.fence), None)
         if not isinstance(answer, LeaseLost):
             watched.told.append((self.now(), command.outcome))
+        if isinstance(answer, Failed):
+            watched.failed_at = self.now()
         if attempt is not None:
             self._spending.saved(command, answer, attempt)
 
