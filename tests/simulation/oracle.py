@@ -260,12 +260,9 @@ class Oracle:
             if after.retry != before.retry:
                 self._spending.judge_wait(command, before, after)
         elif isinstance(command, GiveBack):
-            self._spending.given_back(command)
-            if command.refused is not None:
-                watched.told.append((now, command.refused))
+            self._given_back(command)
         elif isinstance(command, EndProbe):
-            self._spending.probed(command, before)
-            watched.probe_ended_at = now
+            self._probed(command, before)
         elif isinstance(command, Restamp):
             watched.moved_back_at = now
             watched.asides.append(Aside(now, "its record was moved back"))
@@ -280,6 +277,18 @@ class Oracle:
             watched.failed_at = self.now()
         if attempt is not None:
             self._spending.saved(command, answer, attempt)
+
+    def _given_back(self, command: GiveBack) -> None:
+        self._spending.given_back(command)
+        if command.refused is not None:
+            self.slots[command.slot].told.append((self.now(), command.refused))
+
+    def _probed(self, command: EndProbe, before: Record) -> None:
+        watched = self.slots[command.slot]
+        self._spending.probed(command, before)
+        watched.probe_ended_at = self.now()
+        if command.verdict is ProbeVerdict.ALIVE:
+            watched.found_alive = command.sha256, self.now()
 
     def _follow(self, command: Command[Any], before: Record, after: Record) -> None:
         """Take down what became of the credential."""
