@@ -350,7 +350,7 @@ BUGS = (
     Bug(
         "a parent blamed without compare",
         parent_blamed_without_compare,
-        ("slow", "revoked", "buggy_rejecter"),
+        ("revoked",),
         mode=CLASSIC,
         tickets=(Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET),
     ),
