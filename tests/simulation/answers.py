@@ -173,7 +173,7 @@ class Answers:
                 is_busy = any(self._is_busy(self._oracle.slots[one], since) for one in line_of(slot))
                 is_true = is_asking or is_busy or self._waits_for_store(replica, since)
             case "too_early":
-                is_true = any(isinstance(one, Granted) for one in told)
+                is_true = any(isinstance(one, Granted) for one in told) or self._spending.was_forced(slot, since)
             case "too_soon":
                 is_true = self._spending.is_too_soon(slot, since)
             case "budget":

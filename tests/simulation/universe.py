@@ -210,11 +210,16 @@ class Universe:
         return account is not None and account.secret.reveal() == self.home_of(slot).account(slot.appid).secret
 
     def issued_lately(self, slot: Slot) -> list[str]:
-        """Return the slot's last values, wherever the account lived: those that an event may have touched just now."""
+        """Return the slot's values that an event may have touched just now, wherever the account lived.
+
+        Where one replaces the other those are the last ones; of what lives side by side, all that are remembered.
+        """
         if is_ticket(slot):
-            return list(self._tickets[slot])[-4:]
+            return list(self._tickets[slot])
         accounts = [world.account(slot.appid) for world in self.worlds.values()]
-        lines = [line for account in accounts for line in (account.classic, account.stable, account.wecom)]
+        if is_wecom(slot.appid):
+            return [issued.value for account in accounts for issued in account.wecom.tokens]
+        lines = [line for account in accounts for line in (account.classic, account.stable)]
         return [issued.value for line in lines for issued in list(line.tokens)[-4:]]
 
     def made(self, slot: Slot) -> int:
