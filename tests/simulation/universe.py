@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
@@ -273,6 +274,14 @@ class Universe:
             self.oracle.raise_failures()
         finally:
             self.loop.close()
+            self._forget_what_never_began()
+
+    def _forget_what_never_began(self) -> None:
+        """What was to begin in the step that a violation stopped never will, and nobody need be warned of it."""
+        for task in asyncio.all_tasks(self.loop):
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
 
     async def _set_up(self) -> None:
         for slot, mode, is_test in zip(self.slots, self.plan.modes, self.plan.tests, strict=True):
