@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.bugs import BUGS
-from tests.simulation.weather import ACCOUNT_FAULTS, PLATFORM_FAULTS, READER_FAULTS, REPLICA_FAULTS, STORE_FAULTS
+from tests.simulation.weather import (
+    ACCOUNT_FAULTS,
+    PLATFORM_FAULTS,
+    READER_FAULTS,
+    REPLICA_FAULTS,
+    STORE_FAULTS,
+    TICKET_FAULTS,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8")
-FAULTS = (*PLATFORM_FAULTS, *ACCOUNT_FAULTS, *REPLICA_FAULTS, *STORE_FAULTS, *READER_FAULTS)
+FAULTS = (*PLATFORM_FAULTS, *TICKET_FAULTS, *ACCOUNT_FAULTS, *REPLICA_FAULTS, *STORE_FAULTS, *READER_FAULTS)
 
 
 def all_tests() -> set[str]:

@@ -162,9 +162,7 @@ class Answers:
                 was = (cause, error.values.get("errcode"))
                 is_true = any(was == _trouble_of(one, slot) for one in told)
             case "token_repeated":
-                is_true = (
-                    is_wecom(slot.appid) and self._universe.repeats_until(slot) + REPEATED_APART + DEADLINE >= since
-                )
+                is_true = is_wecom(slot.appid) and self._is_repeated(slot, since)
             case "unanswered":
                 is_true = self._is_silent(watched, since) or any(isinstance(one, Ambiguous) for one in told)
             case "unreachable":
@@ -175,7 +173,7 @@ class Answers:
                 is_busy = any(self._is_busy(self._oracle.slots[one], since) for one in line_of(slot))
                 is_true = is_asking or is_busy or self._waits_for_store(replica, since)
             case "too_early":
-                is_true = any(isinstance(one, Granted) for one in told)
+                is_true = any(isinstance(one, Granted) for one in told) or self._spending.was_forced(slot, since)
             case "too_soon":
                 is_true = self._spending.is_too_soon(slot, since)
             case "budget":
@@ -186,6 +184,11 @@ class Answers:
             case _:
                 is_true = False
         return is_true
+
+    def _is_repeated(self, slot: Slot, since: float) -> bool:
+        """Say whether WeCom repeated a token that it had ended, or that it refuses where a ticket is asked for."""
+        refused_until = self._oracle.troubles.platform_until(Slot(slot.appid, Kind.JSAPI_TICKET))
+        return max(self._universe.repeats_until(slot), refused_until) + REPEATED_APART + DEADLINE >= since
 
     def _told(self, replica: Replica, slot: Slot, since: float) -> list[Outcome]:
         """Return what the last requests of the slot came to, as the store knew it since then, or this replica alone."""

@@ -270,8 +270,8 @@ def an_unwritable_store_is_waited_for() -> Any:
 def asked_again_with_a_refused_parent() -> Any:
     """A ticket whose token was refused is asked for again with the same one: nobody is told that it is dead."""
 
-    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any) -> None:
-        await self._give_back(slot, lease.attempt.fence)
+    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, *rest: Any) -> None:
+        await self._give_back(save.GiveBack(slot, lease.attempt.fence))
 
     return patched((refresh.Refresher, "_blame", blame))
 
@@ -279,10 +279,10 @@ def asked_again_with_a_refused_parent() -> Any:
 def parent_blamed_without_compare() -> Any:
     """Whichever token is the current one is condemned for the one that the ticket was refused with."""
 
-    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any) -> None:
+    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any, *rest: Any) -> None:
         record = await self._store.load(Slot(slot.appid))
         current = record.credential.value if record.credential else parent.value
-        await original(self, slot, lease, replace(parent, value=current))
+        await original(self, slot, lease, replace(parent, value=current), *rest)
 
     original = refresh.Refresher._blame
     return patched((refresh.Refresher, "_blame", blame))
@@ -291,7 +291,7 @@ def parent_blamed_without_compare() -> Any:
 def lease_kept_while_the_parent_is_fetched() -> Any:
     """The ticket's lease is kept while another token is fetched for it."""
 
-    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any) -> None:
+    async def blame(self: refresh.Refresher, slot: Slot, lease: Any, parent: Any, *rest: Any) -> None:
         dead = reject.EndProbe(
             Slot(slot.appid), hash_value(parent.value), lease.attempt.left, ProbeVerdict.DEAD, "rejected"
         )
@@ -347,7 +347,13 @@ BUGS = (
     Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), mode=CLASSIC),
     Bug("an unwritable store is waited for", an_unwritable_store_is_waited_for, ("store_unwritable",), mode=STABLE),
     Bug("asked for again with a refused parent", asked_again_with_a_refused_parent, ("storm",), tickets=JSAPI),
-    Bug("a parent blamed without compare", parent_blamed_without_compare, ("storm", "slow"), tickets=JSAPI),
+    Bug(
+        "a parent blamed without compare",
+        parent_blamed_without_compare,
+        ("revoked",),
+        mode=CLASSIC,
+        tickets=(Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET),
+    ),
     Bug("a lease kept while the parent is fetched", lease_kept_while_the_parent_is_fetched, ("storm",), tickets=JSAPI),
     Bug("a child believed again and again", a_child_believed_again, ("refusing", "patched"), tickets=JSAPI),
     Bug("an empty ticket kept", empty_answer_kept, ("garbled",), tickets=JSAPI),

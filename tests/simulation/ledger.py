@@ -140,6 +140,8 @@ class Watched:
     """The store was lost, and with it something that not every replica knew."""
     suspected_at: float = LONG_AGO
     unsuspected_at: float = LONG_AGO
+    failed_at: float = LONG_AGO
+    """The last time the record was told of a failure, and of the wait after it."""
     refused_at: float = LONG_AGO
     """The last time the platform refused a request for a reason of its own."""
     probed_at: float = LONG_AGO
@@ -148,6 +150,8 @@ class Watched:
     """Who took the right to probe last, and when; and when the record was told what came of a probe."""
     probe_began_at: float = LONG_AGO
     probe_ended_at: float = LONG_AGO
+    found_alive: tuple[str, float] = ("", LONG_AGO)
+    """The sha-256 of what a probe found alive the last time, and when the record was told so."""
     unknown_at: float = LONG_AGO
     """The last probe that nobody answered."""
     unwell_since: float | None = None

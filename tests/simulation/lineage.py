@@ -54,15 +54,17 @@ class Lineage:
 
     def departs(self, flight: Flight) -> None:
         """A request leaves: never again with a token that it was refused with, unless that failure was waited out."""
-        parent = flight.order.parent
-        if (parent is None) is not (parent_of(flight.slot) is None):
+        parent, asked = parent_of(flight.slot), self._asked_with[flight.slot]
+        if (flight.order.parent is None) is not (parent is None):
             self._oracle.fail("2", f"{name_of(flight.slot)} was asked for with the wrong thing")
         if parent is None:
             return
-        asked = self._asked_with[flight.slot]
         digest = _parent(flight)
         for one in asked:
-            if _parent(one) == digest and self._is_refused(one) and self._could_know(flight, one, digest):
+            is_same = _parent(one) == digest and self._is_refused(one)
+            if not is_same or self._is_over(parent, one, digest, by=flight.replica):
+                continue
+            if self._is_known(parent, one, digest, to=flight):
                 self._oracle.fail(
                     "3", f"{name_of(flight.slot)} was asked for again with the token that it was refused with"
                 )
@@ -89,18 +91,24 @@ class Lineage:
         outcome = flight.outcome
         return isinstance(outcome, Refused) and outcome.errcode in NO_SUCH_TOKEN[route_of(flight.slot)]
 
-    def _could_know(self, flight: Flight, refused: Flight, digest: str) -> bool:
-        """Say whether who sends this one knew of that refusal, and nothing was waited for since."""
-        replica, answered = flight.replica, refused.answered if refused.answered is not None else float("inf")
-        watched, parent = self._oracle.slots[flight.slot], parent_of(flight.slot)
-        is_waited_out = any(at >= answered and isinstance(outcome, Refused) for at, outcome in watched.told)
-        disturbed = max(replica.disturbed_at, self._oracle.troubles.store_until(replica), self._oracle.store_lost_at)
-        if parent is None or is_waited_out or max(disturbed, watched.changed_at) >= refused.needed_at:
-            return False
-        if flight.process is refused.process:
-            return flight.needed_at >= answered
+    def _is_over(self, parent: Slot, refused: Flight, digest: str, *, by: Replica) -> bool:
+        """Say whether that refusal speaks no longer: it was waited out, or a probe found the token alive since.
+
+        Or nobody can tell: who sends this one was disturbed, or lost the store, or the account was changed meanwhile.
+        """
+        watched, (alive, found_at) = self._oracle.slots[refused.slot], self._oracle.slots[parent].found_alive
+        answered = refused.answered if refused.answered is not None else float("inf")
+        if watched.failed_at >= answered or (alive == digest and found_at >= answered):
+            return True
+        disturbed = max(by.disturbed_at, self._oracle.troubles.store_until(by), self._oracle.store_lost_at)
+        return max(disturbed, watched.changed_at) >= refused.needed_at
+
+    def _is_known(self, parent: Slot, refused: Flight, digest: str, *, to: Flight) -> bool:
+        """Say whether who sends this one knew of that refusal, by himself or by the store."""
+        if to.process is refused.process:
+            return refused.answered is not None and to.needed_at >= refused.answered
         gone_at = self._oracle.slots[parent].gone_at.get(digest, float("inf"))
-        return gone_at + self._oracle.lag(replica) + UNDER_WAY < flight.needed_at
+        return gone_at + self._oracle.lag(to.replica) + UNDER_WAY < to.needed_at
 
 
 def _parent(flight: Flight) -> str:

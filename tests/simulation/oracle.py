@@ -25,7 +25,7 @@ from zhongkong.core.handing import Handed
 from zhongkong.core.model import Account, Ambiguous, NotSent, Outcome, Record, Slot
 from zhongkong.core.ports import Order
 from zhongkong.core.reject import EndProbe, ProbeNow
-from zhongkong.core.save import GiveBack, LeaseLost, Save
+from zhongkong.core.save import Failed, GiveBack, LeaseLost, Save
 from zhongkong.errors import ZhongkongError
 from zhongkong.keeper.keeper import Rejected
 from zhongkong.wechat.answers import Granted, Refused
@@ -260,10 +260,9 @@ class Oracle:
             if after.retry != before.retry:
                 self._spending.judge_wait(command, before, after)
         elif isinstance(command, GiveBack):
-            self._spending.given_back(command)
+            self._given_back(command)
         elif isinstance(command, EndProbe):
-            self._spending.probed(command, before)
-            watched.probe_ended_at = now
+            self._probed(command, before)
         elif isinstance(command, Restamp):
             watched.moved_back_at = now
             watched.asides.append(Aside(now, "its record was moved back"))
@@ -274,8 +273,22 @@ class Oracle:
         attempt = next((one for one in watched.attempts if one.fence == command.fence), None)
         if not isinstance(answer, LeaseLost):
             watched.told.append((self.now(), command.outcome))
+        if isinstance(answer, Failed):
+            watched.failed_at = self.now()
         if attempt is not None:
             self._spending.saved(command, answer, attempt)
+
+    def _given_back(self, command: GiveBack) -> None:
+        self._spending.given_back(command)
+        if command.refused is not None:
+            self.slots[command.slot].told.append((self.now(), command.refused))
+
+    def _probed(self, command: EndProbe, before: Record) -> None:
+        watched = self.slots[command.slot]
+        self._spending.probed(command, before)
+        watched.probe_ended_at = self.now()
+        if command.verdict is ProbeVerdict.ALIVE:
+            watched.found_alive = command.sha256, self.now()
 
     def _follow(self, command: Command[Any], before: Record, after: Record) -> None:
         """Take down what became of the credential."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
     from tests.simulation.universe import Replica
 
-REMEMBERED = 64
+REMEMBERED = 192
 NOT_STALE_AFTER = 75.0
 """What was read in full, what can be written again: all of it is found out within a minute."""
 FOUND_OUT = 30.0

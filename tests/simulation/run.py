@@ -49,9 +49,11 @@ def fails(plan: Plan) -> tuple[BaseException | None, Universe]:
     return None, universe
 
 
-def run_seed(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "") -> tuple[Tally, str]:
+def run_seed(
+    seed: int, *, kinds: tuple[str, ...] = (), shape: str = "", is_plain: bool | None = None
+) -> tuple[Tally, str]:
     """Run one seed; return its tally and, if it failed, the whole story."""
-    plan = draw(seed, kinds=kinds, shape=shape)
+    plan = draw(seed, kinds=kinds, shape=shape, is_plain=is_plain)
     began = time.process_time()
     error, universe = fails(plan)
     tally = Tally(

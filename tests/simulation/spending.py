@@ -91,12 +91,16 @@ class Spending:
     def is_too_soon(self, slot: Slot, since: float) -> bool:
         """Say whether a force had to wait since then: for the last one, the rhythm of mints, or an open attempt."""
         watched, credential = self._oracle.slots[slot], self._universe.store.peek(slot).credential
-        if self._spent[slot].forced_at + FORCES_APART >= since or self._oracle.stepped_at >= since - FORCES_APART:
+        if self.was_forced(slot, since) or self._oracle.stepped_at >= since - FORCES_APART:
             return True
         if credential is None:
             return False
         is_open = any(one.ends and (one.closed_at is None or one.closed_at >= since) for one in watched.attempts)
         return is_open or self.is_too_young(slot, since)
+
+    def was_forced(self, slot: Slot, since: float) -> bool:
+        """Say whether the last force was so short before then that another one would have done nothing."""
+        return self._spent[slot].forced_at + FORCES_APART >= since
 
     def is_too_young(self, slot: Slot, since: float) -> bool:
         """Say whether by the rhythm of mints the last one was too short ago for another."""

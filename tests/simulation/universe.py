@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
@@ -210,11 +211,16 @@ class Universe:
         return account is not None and account.secret.reveal() == self.home_of(slot).account(slot.appid).secret
 
     def issued_lately(self, slot: Slot) -> list[str]:
-        """Return the slot's last values, wherever the account lived: those that an event may have touched just now."""
+        """Return the slot's values that an event may have touched just now, wherever the account lived.
+
+        Where one replaces the other those are the last ones; of what lives side by side, all that are remembered.
+        """
         if is_ticket(slot):
-            return list(self._tickets[slot])[-4:]
+            return list(self._tickets[slot])
         accounts = [world.account(slot.appid) for world in self.worlds.values()]
-        lines = [line for account in accounts for line in (account.classic, account.stable, account.wecom)]
+        if is_wecom(slot.appid):
+            return [issued.value for account in accounts for issued in account.wecom.tokens]
+        lines = [line for account in accounts for line in (account.classic, account.stable)]
         return [issued.value for line in lines for issued in list(line.tokens)[-4:]]
 
     def made(self, slot: Slot) -> int:
@@ -268,6 +274,14 @@ class Universe:
             self.oracle.raise_failures()
         finally:
             self.loop.close()
+            self._forget_what_never_began()
+
+    def _forget_what_never_began(self) -> None:
+        """What was to begin in the step that a violation stopped never will, and nobody need be warned of it."""
+        for task in asyncio.all_tasks(self.loop):
+            coroutine = task.get_coro()
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()
 
     async def _set_up(self) -> None:
         for slot, mode, is_test in zip(self.slots, self.plan.modes, self.plan.tests, strict=True):

@@ -25,7 +25,7 @@ def proves_parent_dead(record: Record, outcome: Outcome) -> bool:
 
 
 def was_refused_with_parent(record: Record) -> bool:
-    """Say whether a child could not be had the time before although its parent was a new one.
+    """Say whether a child was refused with its parent the time before, be it that the parent was replaced since.
 
     Then the fault may lie elsewhere, and a call that refuses whatever it is given must not end one good token after
     the other: only a probe can tell.

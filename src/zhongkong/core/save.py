@@ -273,14 +273,21 @@ def _failure_events(before: Record, after: Record) -> tuple[Event, ...]:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Close an attempt that never left: the lease was too short for it, or the parent refused."""
+    """Close an attempt that came to nothing: the lease was too short for it, or the parent was refused.
+
+    `refused` is that refusal. Nobody has to wait for it, but it is not believed twice: see `core.lineage`.
+    """
 
     slot: Slot
     fence: str
+    refused: Refused | None = None
 
-    def apply(self, record: Record, now: Instant) -> Step[None]:  # noqa: ARG002 (one signature for all commands)
+    def apply(self, record: Record, now: Instant) -> Step[None]:
         """Forget the attempt; free the lease if it is still ours."""
         after = replace(record, attempts=tuple(one for one in record.attempts if one.fence != self.fence))
         if record.lease is not None and record.lease.fence == self.fence:
             after = replace(after, lease=None)
+            if self.refused is not None:
+                trouble = Trouble("refused", self.refused.errcode, self.refused.errmsg, self.refused.rid)
+                after = replace(after, retry=record.retry._replace(next_try_at=now, trouble=trouble))
         return Step(after if after != record else record, None)

@@ -51,6 +51,7 @@ from zhongkong.errors import (
     WrongSeal,
 )
 from zhongkong.keeper.knowledge import Knowledge
+from zhongkong.wechat.answers import Refused
 from zhongkong.wechat.errcodes import ProbeVerdict
 
 FIRST_LOOK: Seconds = 0.05
@@ -115,7 +116,7 @@ class Refresher:
         while True:
             account = await self._account_of(slot)
             await self._break_silence(slot, account, wait=not in_round)
-            parent = await self._parent_of(slot, account)
+            parent = await self._parent_of(slot, account, may_blame=may_blame)
             asked_at = self._clock.boot()
             fence = self._unsure.get(slot) or self._make_fence()
             (record, answer, now), is_pretended = await self._claim(
@@ -160,25 +161,29 @@ class Refresher:
             return self._known.pretend(replace(claim, fence=self._make_fence())), True
         self._unsure.pop(slot, None)
         if was_unsure and not isinstance(claimed.answer, Claimed):
-            await self._give_back(slot, claim.fence)
+            await self._give_back(GiveBack(slot, claim.fence))
         return claimed, False
 
-    async def _parent_of(self, slot: Slot, account: Account) -> Handed | None:
-        """Return what it takes to ask for the slot's credential. Before the claim, so that leases never nest."""
+    async def _parent_of(self, slot: Slot, account: Account, *, may_blame: bool) -> Handed | None:
+        """Return what it takes to ask for the slot's credential. Before the claim, so that leases never nest.
+
+        Of one that was refused the time before a probe tells first, unless it was just replaced because of that.
+        """
         record = self._known.record(slot) or Record(slot)
         parent = parent_of(slot, mode_now(account, record, self._known.now()))
         if parent is None:
             return None
-        if was_refused_with_parent(record):
+        if may_blame and was_refused_with_parent(record):
             await self.probe(parent, "probed", wait=False)
         return await self._obtain(parent)
 
-    async def _blame(self, slot: Slot, lease: _Lease, parent: Handed) -> None:
+    async def _blame(self, slot: Slot, lease: _Lease, parent: Handed, refused: Refused) -> None:
         """Give the lease back, and condemn the parent that the platform refused: that answer is the proof."""
+        back = GiveBack(slot, lease.attempt.fence, refused)
         if lease.is_pretended:
-            self._known.pretend(GiveBack(slot, lease.attempt.fence))
+            self._known.pretend(back)
         else:
-            await self._give_back(slot, lease.attempt.fence)
+            await self._give_back(back)
         digest, left = hash_value(parent.value), lease.attempt.left
         await self._tell_or_pretend(
             EndProbe(Slot(parent.appid, parent.kind), digest, left, ProbeVerdict.DEAD, "rejected")
@@ -188,13 +193,14 @@ class Refresher:
         """Mint under the claim and save; return the record, or None to begin again."""
         slot, attempt, parent = record.slot, lease.attempt, lease.parent
         if self._clock.boot() + DEADLINE > lease.until:
-            await self._give_back(slot, attempt.fence)
+            await self._give_back(GiveBack(slot, attempt.fence))
             return None
         with_parent = Secret(parent.value) if parent is not None else None
         order = Order(lease.account, attempt.mode, lease.forced, slot.kind, with_parent)
         outcome = await self._mint(order, ends=attempt.ends)
-        if parent is not None and may_blame and proves_parent_dead(record, outcome):
-            await self._blame(slot, lease, parent)
+        may_blame = may_blame and proves_parent_dead(record, outcome)
+        if parent is not None and may_blame and isinstance(outcome, Refused):
+            await self._blame(slot, lease, parent, outcome)
             return None
         save = Save(slot, lease.account, attempt.fence, outcome, dice=self._roll())
         saved = self._known.pretend(save) if lease.is_pretended else await self._save(save, lease.until)
@@ -235,8 +241,7 @@ class Refresher:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 1.0)
 
-    async def _give_back(self, slot: Slot, fence: str) -> None:
-        back = GiveBack(slot, fence)
+    async def _give_back(self, back: GiveBack) -> None:
         try:
             await self.tell(back)
         except StoreError:

@@ -186,12 +186,14 @@ class ScenePlatform:
         return body
 
     def _land_for_ticket(self, order: Order, parent: Secret) -> dict[str, Any]:
-        now, value = self._clock.wall(), parent.reveal()
-        if order.mode is Mode.WECOM_TICKET:
+        now, value, refusal = self._clock.wall(), parent.reveal(), self._line.ticket_refusal
+        if refusal is not None and order.mode is Mode.WECOM_TICKET:
+            body = self._world.wecom_refusal(refusal, now, self._ip)
+        elif order.mode is Mode.WECOM_TICKET:
             path, asked = WECOM_TICKETS[order.kind]
             body = self._world.wecom_call(path, access_token=value, params=asked, ip=self._ip, now=now)
-        elif self._line.ticket_refusal is not None:
-            body = self._world.refusal(self._line.ticket_refusal, now)
+        elif refusal is not None:
+            body = self._world.refusal(refusal, now)
         else:
             asked = {"type": TICKET_TYPES[order.kind]}
             body = self._world.call("/cgi-bin/ticket/getticket", access_token=value, params=asked, now=now)

@@ -67,6 +67,23 @@ def test_a_call_that_refuses_whatever_it_is_given_ends_one_token_and_not_one_aft
     assert scene.read(slot=TICKET).generation == 1
 
 
+def test_a_child_that_was_believed_is_not_believed_again_because_its_parent_could_not_be_had() -> None:
+    """It began again with nothing: what it was refused with before is remembered, and its second word is probed."""
+    scene = Scene(Mode.CLASSIC)
+    scene.read()
+    scene.line.ticket_refusal, scene.line.refusal = 40001, -1
+    with pytest.raises(CredentialUnavailable):
+        scene.read(slot=TICKET)
+    scene.line.refusal = None
+    scene.turn(120)
+    assert scene.is_alive(scene.read().value)
+    with pytest.raises(CredentialUnavailable):
+        scene.read(slot=TICKET)
+    scene.turn(600)
+    assert scene.events.count("condemned") == 1
+    assert len(scene.line.asked("token")) >= 2
+
+
 def test_a_parent_that_dies_while_its_child_is_in_trouble_is_found_by_the_probe() -> None:
     """What made the child's word worth less must not leave it without help."""
     scene = Scene(Mode.CLASSIC)

@@ -190,6 +190,23 @@ def test_a_ticket_whose_token_is_refused_has_it_replaced() -> None:
     ]
 
 
+def test_a_ticket_that_refuses_a_good_token_is_believed_once() -> None:
+    """The platform repeats the token, so nothing comes of it; from then on a probe is asked, and the token stays."""
+    scene = Scene(Mode.WECOM)
+    token = scene.read()
+    scene.line.ticket_refusal = 40014
+    for _ in range(60):
+        with pytest.raises(CredentialUnavailable):
+            scene.read(slot=AGENT)
+        scene.turn(10.0)
+        assert scene.read().value == token.value
+    assert scene.events.count("condemned") == 1
+    assert len(scene.line.asked("agent_config_ticket")) < 40
+    scene.line.ticket_refusal = None
+    scene.turn(70.0)
+    assert scene.read(slot=AGENT).generation == 1
+
+
 @pytest.mark.parametrize(("mode", "kind"), [(Mode.WECOM, Kind.WX_CARD_TICKET), (Mode.STABLE, Kind.AGENT_CONFIG_TICKET)])
 def test_a_ticket_of_another_platform_is_refused_in_words(mode: Mode, kind: Kind) -> None:
     """And nothing is asked for, nor kept."""

@@ -351,6 +351,17 @@ def test_giving_back_touches_nobody_elses_lease() -> None:
     assert after(GiveBack(SLOT, "mine"), made)[0] is made
 
 
+def test_what_was_refused_for_its_parent_is_given_back_with_that_and_nobody_waits() -> None:
+    """So that the next refusal is not believed as the first was; only who holds the lease may say it."""
+    back = GiveBack(SLOT, "mine", Refused(40001, "invalid credential", "rid"))
+    made, _ = after(back, claimed(), NOW + 1.0)
+    assert made.lease is None
+    assert made.retry.trouble == Trouble("refused", 40001, "invalid credential", "rid")
+    assert made.retry.holds_until(NOW + 1.0) <= NOW + 1.0
+    lost = replace(claimed(), lease=Lease("other", NOW + 20.0))
+    assert after(back, lost, NOW + 1.0)[0].retry == lost.retry
+
+
 # --- whatever the record
 
 outcomes = st.sampled_from(
