@@ -14,6 +14,7 @@ import pytest
 
 from tests.contract.stores.sqlite import run
 from tests.databases import Databases
+from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores import copying
 from zhongkong.adapters.stores.addresses import Address, parse_address
@@ -28,8 +29,10 @@ from zhongkong.core.freshness import Freshness, judge_freshness
 from zhongkong.core.grants import Grant, Key
 from zhongkong.core.model import NEVER, Kind, Mode, Secret, Slot
 from zhongkong.core.ports import Changes
+from zhongkong.core.save import Save
 from zhongkong.errors import StoreRefused, WrongSeal
 from zhongkong.testing.store_contract.stories import ACCOUNT, APPID, SECRET, SLOT, TOKEN, Count, minted, told
+from zhongkong.wechat.answers import Granted
 
 SEAL = RingSeal(b"k" * 32)
 PAIRS = [("sqlite", "postgresql"), ("postgresql", "mysql"), ("mysql", "sqlite")]
@@ -224,6 +227,46 @@ async def test_what_is_written_beside_a_copy_is_in_it_or_was_refused(places: Pla
     assert len(await new.events(limit=10_000)) == sum(acknowledged.values()) + 1
     await new.close()
     await running.close()
+
+
+@run
+async def test_an_answer_on_its_way_is_waited_for(files: Places) -> None:
+    """Closed meanwhile, the old store would refuse it, and the new one would have an attempt that nobody closes."""
+    running = await files.open(files.old)
+    account = await running.put_account(ACCOUNT)
+    await running.apply([Claim(SLOT, account, "f" * 32, beyond=0)])
+    loop = asyncio.get_running_loop()
+
+    def answer(_seconds: float) -> None:
+        save = Save(SLOT, account, "f" * 32, Granted(TOKEN, 7200))
+        asyncio.run_coroutine_threadsafe(running.apply([save]), loop).result(60)
+
+    job = Copying(files.old, files.new, files.prefix, SEAL, pause=answer)
+    await asyncio.to_thread(lambda: list(job.run()))
+    new = await files.open(files.new)
+    record = await new.load(SLOT)
+    assert (record.attempts, record.generation) == ((), 1)
+    await new.close()
+    await running.close()
+
+
+@run
+async def test_an_answer_that_never_comes_is_not_waited_for_longer_than_a_lease(
+    files: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder was killed. The attempt goes along, as after any crash."""
+    running = await files.open(files.old)
+    account = await running.put_account(ACCOUNT)
+    await running.apply([Claim(SLOT, account, "f" * 32, beyond=0)])
+    await running.close()
+    boot, waits = MachineClock().boot(), iter(range(1000))
+    monkeypatch.setattr(MachineClock, "boot", lambda _: boot + next(waits))
+    list(Copying(files.old, files.new, files.prefix, SEAL, pause=lambda _: None).run())
+    monkeypatch.undo()
+    assert 15 < next(waits) < 30
+    new = await files.open(files.new)
+    assert [one.fence for one in (await new.load(SLOT)).attempts] == ["f" * 32]
+    await new.close()
 
 
 @pytest.mark.usefixtures("small_pages")
