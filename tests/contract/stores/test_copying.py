@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from tests.contract.stores.sqlite import run
-from tests.databases import Databases
+from tests.databases import Databases, execute
 from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores import copying
 from zhongkong.adapters.stores.addresses import Address, parse_address
-from zhongkong.adapters.stores.copying import COMPARING, FILLING, Copying
+from zhongkong.adapters.stores.copying import CLOSING, COMPARING, FILLING, Copying
 from zhongkong.adapters.stores.renewing import renew_restored, reopen
 from zhongkong.adapters.stores.sides import Side
 from zhongkong.adapters.stores.sql import SqlStore, open_at
 from zhongkong.core.callbacks import Callback, Proof, Push
 from zhongkong.core.change import UNKNOWN_FENCES
 from zhongkong.core.claim import Claim
+from zhongkong.core.command import Step
 from zhongkong.core.freshness import Freshness, judge_freshness
 from zhongkong.core.grants import Grant, Key
-from zhongkong.core.model import NEVER, Kind, Mode, Secret, Slot
+from zhongkong.core.model import NEVER, Kind, Mode, Record, Secret, Slot
 from zhongkong.core.ports import Changes
 from zhongkong.core.save import Save
 from zhongkong.errors import StoreRefused, WrongSeal
@@ -45,6 +49,8 @@ class Places:
 
     def __init__(self, old: str, new: str, databases: Databases, directory: Path) -> None:
         self.prefix = f"copy{next(numbers)}_"
+        self.engine = old
+        self.url = "" if old == "sqlite" else databases.url(old)
         self.old, self.new = (
             parse_address(f"sqlite:///{directory / name}.db" if engine == "sqlite" else databases.url(engine))
             for name, engine in (("old", old), ("new", new))
@@ -225,6 +231,63 @@ async def test_what_is_written_beside_a_copy_is_in_it_or_was_refused(places: Pla
     for number, times in acknowledged.items():
         assert (await new.load(Slot(f"wx{number}"))).asks == times
     assert len(await new.events(limit=10_000)) == sum(acknowledged.values()) + 1
+    await new.close()
+    await running.close()
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A command that stands still within its transaction, until it may go on."""
+
+    slot: Slot
+    begun: threading.Event
+    may_go_on: threading.Event
+
+    def apply(self, record: Record, now: float) -> Step[int]:
+        """Count, late."""
+        self.begun.set()
+        assert self.may_go_on.wait(60)
+        return Count(self.slot).apply(record, now)
+
+
+WAITS = {
+    "postgresql": "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = '{prefix}meta'::regclass",
+    "mysql": "SELECT 1 FROM information_schema.processlist"
+    " WHERE state = 'Waiting for table metadata lock' AND info LIKE 'LOCK TABLES {prefix}%'",
+}
+
+
+@pytest.mark.parametrize("places", PAIRS[1:], indirect=True, ids=["postgresql-mysql", "mysql-sqlite"])
+@run
+async def test_closing_waits_for_who_writes(places: Places) -> None:
+    """He looked before the mark was set: what is acknowledged to him must be copied."""
+    running = await places.open(places.old)
+    await running.put_account(ACCOUNT)
+    slow = Slow(SLOT, threading.Event(), threading.Event())
+    writing = asyncio.ensure_future(running.apply([slow]))
+    await asyncio.to_thread(slow.begun.wait, 60)
+    closing = threading.Event()
+
+    def copy() -> None:
+        for step in places.copying().run():
+            if step.step == CLOSING:
+                closing.set()
+
+    def wait() -> None:
+        waiting = WAITS[places.engine].format(prefix=places.prefix)
+        patient = Retry(ConstantBackoff(0.02), 3000, (LookupError,))
+        patient.call_with_retry(lambda: closing.is_set() or execute(places.url, waiting)[0], lambda _: None)
+
+    copied = asyncio.ensure_future(asyncio.to_thread(copy))
+    await asyncio.to_thread(wait)
+    assert not closing.is_set()
+    slow.may_go_on.set()
+    (outcome,) = await asyncio.gather(writing, return_exceptions=True)
+    await copied
+    is_refused = isinstance(outcome, StoreRefused)  # MySQL ends it, as one that crossed, and it meets the mark then
+    assert is_refused or isinstance(outcome, list)
+    new = await places.open(places.new)
+    assert (await new.load(SLOT)).asks == (0 if is_refused else 1)
     await new.close()
     await running.close()
 
