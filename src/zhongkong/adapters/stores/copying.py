@@ -31,7 +31,7 @@ from sqlalchemy import (
 from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.stores.addresses import Address
 from zhongkong.adapters.stores.opening import bring_along, schema_of
-from zhongkong.adapters.stores.resealing import PAGE, sealed_columns
+from zhongkong.adapters.stores.resealing import sealed_columns
 from zhongkong.adapters.stores.rows import Rows, write_event
 from zhongkong.adapters.stores.schema import SCHEMA
 from zhongkong.adapters.stores.sides import Side
@@ -46,6 +46,8 @@ CLOCKS_APART: Seconds = 2.0
 Primary = tuple[Any, ...]
 
 
+PAGE = 1000
+"""Rows. A transaction must not live long."""
 PAUSE: Seconds = 0.2
 """Between two looks whether somebody mints."""
 FILLING, CLOSING, COMPARING = "filling", "closing", "comparing"
