@@ -44,8 +44,6 @@ CLOCKS_APART: Seconds = 2.0
 """All instants are the old store's; by more a clock that moves has stepped (PROTOCOL, section 1)."""
 
 Primary = tuple[Any, ...]
-
-
 PAGE = 1000
 """Rows. A transaction must not live long."""
 PAUSE: Seconds = 0.2
