@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from typing import Any
 
 import click
@@ -34,10 +35,9 @@ def copy(session: Session, old: str, new: str) -> None:
     settings = session.settings()
     source, target = _read_address(old), _read_address(new)
     copying = Copying(source, target, settings.store_prefix, open_seal(settings, source))
-    steps = _Steps(session)
-    for progress in copying.run():
-        steps.show(progress)
-    steps.end()
+    with closing(_Steps(session)) as steps:
+        for progress in copying.run():
+            steps.show(progress)
     _tell_copied(session, settings, copying.copied, Side(source, "").place, Side(target, "").place)
 
 
@@ -94,10 +94,11 @@ class _Steps:
         self._bar: Any = None  # of a class that click does not name
 
     def show(self, progress: Progress) -> None:
+        """Show how far it has come."""
         if self._session.as_json:
             return
         if progress.step != self._step:
-            self.end()
+            self.close()
             self._step = progress.step
             label = self._session.text(f"label_copy_{progress.step}")
             bar = click.progressbar(length=progress.total, label=label, file=sys.stderr)
@@ -106,7 +107,8 @@ class _Steps:
             self._bar.length = progress.total
             self._bar.update(progress.done - self._bar.pos)
 
-    def end(self) -> None:
+    def close(self) -> None:
+        """End the step that is shown."""
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
             self._bar = None

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from tests.contract.stores.sqlite import run
-from tests.databases import Databases
+from tests.databases import Databases, execute
+from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores import copying
 from zhongkong.adapters.stores.addresses import Address, parse_address
-from zhongkong.adapters.stores.copying import COMPARING, FILLING, Copying
+from zhongkong.adapters.stores.copying import CLOSING, COMPARING, FILLING, Copying
 from zhongkong.adapters.stores.renewing import renew_restored, reopen
 from zhongkong.adapters.stores.sides import Side
 from zhongkong.adapters.stores.sql import SqlStore, open_at
 from zhongkong.core.callbacks import Callback, Proof, Push
 from zhongkong.core.change import UNKNOWN_FENCES
 from zhongkong.core.claim import Claim
+from zhongkong.core.command import Step
 from zhongkong.core.freshness import Freshness, judge_freshness
 from zhongkong.core.grants import Grant, Key
-from zhongkong.core.model import NEVER, Kind, Mode, Secret, Slot
+from zhongkong.core.model import NEVER, Kind, Mode, Record, Secret, Slot
 from zhongkong.core.ports import Changes
+from zhongkong.core.save import Save
 from zhongkong.errors import StoreRefused, WrongSeal
 from zhongkong.testing.store_contract.stories import ACCOUNT, APPID, SECRET, SLOT, TOKEN, Count, minted, told
+from zhongkong.wechat.answers import Granted
 
 SEAL = RingSeal(b"k" * 32)
 PAIRS = [("sqlite", "postgresql"), ("postgresql", "mysql"), ("mysql", "sqlite")]
@@ -42,6 +49,8 @@ class Places:
 
     def __init__(self, old: str, new: str, databases: Databases, directory: Path) -> None:
         self.prefix = f"copy{next(numbers)}_"
+        self.engine = old
+        self.url = "" if old == "sqlite" else databases.url(old)
         self.old, self.new = (
             parse_address(f"sqlite:///{directory / name}.db" if engine == "sqlite" else databases.url(engine))
             for name, engine in (("old", old), ("new", new))
@@ -224,6 +233,103 @@ async def test_what_is_written_beside_a_copy_is_in_it_or_was_refused(places: Pla
     assert len(await new.events(limit=10_000)) == sum(acknowledged.values()) + 1
     await new.close()
     await running.close()
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A command that stands still within its transaction, until it may go on."""
+
+    slot: Slot
+    begun: threading.Event
+    may_go_on: threading.Event
+
+    def apply(self, record: Record, now: float) -> Step[int]:
+        """Count, late."""
+        self.begun.set()
+        assert self.may_go_on.wait(60)
+        return Count(self.slot).apply(record, now)
+
+
+WAITS = {
+    "postgresql": "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = '{prefix}meta'::regclass",
+    "mysql": "SELECT 1 FROM information_schema.processlist"
+    " WHERE state = 'Waiting for table metadata lock' AND info LIKE 'LOCK TABLES {prefix}%'",
+}
+
+
+@pytest.mark.parametrize("places", PAIRS[1:], indirect=True, ids=["postgresql-mysql", "mysql-sqlite"])
+@run
+async def test_closing_waits_for_who_writes(places: Places) -> None:
+    """He looked before the mark was set: what is acknowledged to him must be copied."""
+    running = await places.open(places.old)
+    await running.put_account(ACCOUNT)
+    slow = Slow(SLOT, threading.Event(), threading.Event())
+    writing = asyncio.ensure_future(running.apply([slow]))
+    await asyncio.to_thread(slow.begun.wait, 60)
+    closing = threading.Event()
+
+    def copy() -> None:
+        for step in places.copying().run():
+            if step.step == CLOSING:
+                closing.set()
+
+    def wait() -> None:
+        waiting = WAITS[places.engine].format(prefix=places.prefix)
+        patient = Retry(ConstantBackoff(0.02), 3000, (LookupError,))
+        patient.call_with_retry(lambda: closing.is_set() or execute(places.url, waiting)[0], lambda _: None)
+
+    copied = asyncio.ensure_future(asyncio.to_thread(copy))
+    await asyncio.to_thread(wait)
+    assert not closing.is_set()
+    slow.may_go_on.set()
+    (outcome,) = await asyncio.gather(writing, return_exceptions=True)
+    await copied
+    is_refused = isinstance(outcome, StoreRefused)  # MySQL ends it, as one that crossed, and it meets the mark then
+    assert is_refused or isinstance(outcome, list)
+    new = await places.open(places.new)
+    assert (await new.load(SLOT)).asks == (0 if is_refused else 1)
+    await new.close()
+    await running.close()
+
+
+@run
+async def test_an_answer_on_its_way_is_waited_for(files: Places) -> None:
+    """Closed meanwhile, the old store would refuse it, and the new one would have an attempt that nobody closes."""
+    running = await files.open(files.old)
+    account = await running.put_account(ACCOUNT)
+    await running.apply([Claim(SLOT, account, "f" * 32, beyond=0)])
+    loop = asyncio.get_running_loop()
+
+    def answer(_seconds: float) -> None:
+        save = Save(SLOT, account, "f" * 32, Granted(TOKEN, 7200))
+        asyncio.run_coroutine_threadsafe(running.apply([save]), loop).result(60)
+
+    job = Copying(files.old, files.new, files.prefix, SEAL, pause=answer)
+    await asyncio.to_thread(lambda: list(job.run()))
+    new = await files.open(files.new)
+    record = await new.load(SLOT)
+    assert (record.attempts, record.generation) == ((), 1)
+    await new.close()
+    await running.close()
+
+
+@run
+async def test_an_answer_that_never_comes_is_not_waited_for_longer_than_a_lease(
+    files: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder was killed. The attempt goes along, as after any crash."""
+    running = await files.open(files.old)
+    account = await running.put_account(ACCOUNT)
+    await running.apply([Claim(SLOT, account, "f" * 32, beyond=0)])
+    await running.close()
+    boot, waits = MachineClock().boot(), iter(range(1000))
+    monkeypatch.setattr(MachineClock, "boot", lambda _: boot + next(waits))
+    list(Copying(files.old, files.new, files.prefix, SEAL, pause=lambda _: None).run())
+    monkeypatch.undo()
+    assert 15 < next(waits) < 30
+    new = await files.open(files.new)
+    assert [one.fence for one in (await new.load(SLOT)).attempts] == ["f" * 32]
+    await new.close()
 
 
 @pytest.mark.usefixtures("small_pages")

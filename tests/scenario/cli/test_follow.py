@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import zhongkong
-from tests.scenario.cli.house import Platform, Terminal, started
+from tests.scenario.cli.house import Platform, Terminal, end, started
 from tests.scenario.cli.test_prompts import at_terminal
 from zhongkong.connecting import AccountGiven
 
@@ -171,6 +171,7 @@ def test_an_account_that_follows_is_declared_in_the_settings(
     with started("serve", "--port", "0", "--json", home=home) as hub:
         assert hub.stdout is not None
         assert "hub_url" in hub.stdout.readline()
+        assert end(hub)[0] == 0  # in order: one that is killed while it asks keeps others away for a lease's time
     assert terminal.type("token", platform.appid, shows=True).stdout.strip() == platform.token()
     (home / "key").write_text(platform.secret)
     assert "wants a key (zk_…)" in terminal.type("doctor", code=1).stdout

@@ -6,7 +6,8 @@ finds what is there already: every pass compares, and writes what differs.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Row,
     Select,
     Table,
     and_,
@@ -26,13 +28,14 @@ from sqlalchemy import (
     update,
 )
 
+from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.stores.addresses import Address
 from zhongkong.adapters.stores.opening import bring_along, schema_of
-from zhongkong.adapters.stores.resealing import PAGE, sealed_columns
-from zhongkong.adapters.stores.rows import write_event
+from zhongkong.adapters.stores.resealing import sealed_columns
+from zhongkong.adapters.stores.rows import Rows, write_event
 from zhongkong.adapters.stores.schema import SCHEMA
 from zhongkong.adapters.stores.sides import Side
-from zhongkong.core.model import Event, Seconds
+from zhongkong.core.model import LEASE, Event, Lease, Seconds
 from zhongkong.core.ports import Seal
 from zhongkong.errors import StoreRefused, WrongSeal
 from zhongkong.version import __version__
@@ -41,8 +44,10 @@ CLOCKS_APART: Seconds = 2.0
 """All instants are the old store's; by more a clock that moves has stepped (PROTOCOL, section 1)."""
 
 Primary = tuple[Any, ...]
-
-
+PAGE = 1000
+"""Rows. A transaction must not live long."""
+PAUSE: Seconds = 0.2
+"""Between two looks whether somebody mints."""
 FILLING, CLOSING, COMPARING = "filling", "closing", "comparing"
 """The steps of a copy: while the old store is in use, once nobody writes it any more, at the end."""
 
@@ -67,14 +72,24 @@ class Copied(NamedTuple):
 class Copying:
     """One run of a copy. `run` yields how far it has come; afterwards `copied` says what there is."""
 
-    def __init__(self, old: Address, new: Address, prefix: str, seal: Seal) -> None:
-        """Take where from and where to; nothing is connected to yet.
+    def __init__(
+        self,
+        old: Address,
+        new: Address,
+        prefix: str,
+        seal: Seal,
+        *,
+        pause: Callable[[Seconds], object] | None = None,
+    ) -> None:
+        """Take where from and where to; nothing is connected to yet. `pause` waits, for nothing but time to pass.
 
         Raises: SettingInvalid: a driver is not installed.
         """
         self._old = Side(old, prefix)
         self._new = Side(new, prefix)
         self._seal = seal
+        self._clock = MachineClock()
+        self._pause = pause or threading.Event().wait
         self._fence = uuid4().hex
         """Whoever begins last fills the new store alone."""
         self._incarnation = ""
@@ -92,6 +107,7 @@ class Copying:
         self._begin_new()
         self._judge_clocks()
         yield from self._fill(FILLING)
+        self._wait_for_saves()
         self._close_old()
         yield from self._fill(CLOSING)
         yield from self._compare()
@@ -201,6 +217,20 @@ class Copying:
 
     # --- the end
 
+    def _wait_for_saves(self) -> None:
+        """Wait for a moment in which nobody mints, a lease's time at most: else answers would be lost."""
+        until = self._clock.boot() + LEASE
+        while self._clock.boot() < until and self._is_minting():
+            self._pause(PAUSE)
+
+    def _is_minting(self) -> bool:
+        records = self._old.tables.records
+        held = select(records).where(records.c.document.contains('"lease":'))
+        with self._old.reading() as connection:
+            now, rows = self._old.dialect.now(connection), connection.execute(held).all()
+        leases = (lease for row in rows if (lease := _lease_of(row)) is not None)
+        return any(lease.holds(now) for lease in leases)
+
     def _close_old(self) -> None:
         """Have the old store be used no more, once everybody has ended who writes it just now."""
         old = self._old
@@ -260,6 +290,13 @@ class Copying:
                 same = {"seal_check": standing.seal_check, "signing_key": standing.signing_key}
                 connection.execute(update(new.tables.meta).values(**anew, **same, filled_by=None))
                 new.dialect.count_on(connection, new.tables.events.c.id)
+
+
+def _lease_of(row: Row[Any]) -> Lease | None:
+    try:
+        return Rows.read_sealed_record(row).lease
+    except WrongSeal:
+        return None  # it is damaged, and nobody holds it
 
 
 class Page(NamedTuple):
