@@ -219,7 +219,6 @@ class TestPassing:
                 assert (await store.load(SLOT)).asks == await counted(store)
             await store.close()
 
-
     @run
     async def test_what_many_records_take_to_unseal_keeps_no_transaction_open(
         self, own: OwnServer, harness: ServerHarness
