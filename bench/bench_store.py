@@ -1,4 +1,4 @@
-"""What a refresh costs the whole way: claim, mint over loopback from the sandbox, seal, save, tell. And a poll.
+"""What a refresh costs, through its whole path: claim, mint over loopback from the sandbox, seal, save; and a poll.
 
     .bench/venv/bin/python bench/bench_store.py [--stores sqlite mysql postgresql] [--seconds 5] [--profile]
 
@@ -48,6 +48,7 @@ from zhongkong.core.command import run
 from zhongkong.core.model import NEVER, Account, AccountKind, Instant, Mode, Outcome, Record, Secret, Slot
 from zhongkong.core.ports import Order
 from zhongkong.core.save import Save, Saved
+from zhongkong.hub.server import loop_factory
 from zhongkong.wechat.answers import Granted
 
 LIFE = 7200
@@ -319,8 +320,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, sandbox(Path(home)) as platform:
         accounts = open_accounts(platform["sandbox_url"], max(chosen.concurrency))
         for store in chosen.stores:
-            with serving(store) as url:
-                came[urlsplit(url).scheme] = asyncio.run(bench(url, accounts, counter, chosen))
+            with serving(store) as url, asyncio.Runner(loop_factory=loop_factory()) as runner:
+                came[urlsplit(url).scheme] = runner.run(bench(url, accounts, counter, chosen))
     print_tables(came)
     keep("store", came)
     if profile:

@@ -23,7 +23,8 @@ WEBPY = HERE / "webpy"
 MOD_WSGI = Path("/usr/lib/apache2/modules/mod_wsgi.so")
 NODE = HERE / "node"
 CO_WECHAT_API = "co-wechat-api@3.11.0"
-PEERS = ["fastapi", "wechatpy[cryptography]", "psutil", "pytest"]  # the last for servers that tests start too
+PEERS = ["fastapi", "wechatpy[cryptography]", "psutil", "pytest"]
+"""pytest is what the tests' database servers come with, which the bench of the store starts."""
 DEBIAN = {"wrk": "wrk", "nginx": "nginx-light", "apache2": "apache2", "redis-server": "redis-server", "node": "nodejs"}
 
 

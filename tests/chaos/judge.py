@@ -19,7 +19,6 @@ from tests.chaos.evidence import (
     PROCESS,
     SERVER,
     STORE,
-    WIRE,
     Call,
     Evidence,
     Passed,
@@ -400,8 +399,8 @@ class _Judge:
         return not (read.problem.startswith("store_") and has_no_memory)
 
     def _was_cut_off(self, read: Read, since: float) -> bool:
-        """Who was asked did not hear from the store between then and the read."""
-        return self._weather.was(read.began - STALE_FOR, since, WIRE, hub=read.hub)
+        """Who was asked may not have heard from the store between then and the read."""
+        return self._weather.was(read.began - STALE_FOR, since, SERVER | {"full"}, hub=read.hub)
 
     def _was_process(self, asked: Read | Passed) -> bool:
         """Who was asked was killed or stopped meanwhile, or just before."""

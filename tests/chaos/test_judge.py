@@ -298,6 +298,15 @@ def withheld_what_came_while_the_hub_was_cut_off(journal: Journal) -> None:
     journal.fail(60.0, 503, "store_server_away", hub="http://one")
 
 
+def withheld_what_came_just_before_the_server_crashed(journal: Journal) -> None:
+    """Who had not polled since knows that the former was dead, and nothing more."""
+    journal.spell("crash", 52.5, 60.0)
+    journal.revoke("first", 50.0)
+    journal.mint("second", 52.0)
+    journal.read_on("second", 2, 52.5, LASTS)
+    journal.fail(61.0, 503, "store_server_away", hub="http://one")
+
+
 def handed_after_a_stranger_ended_it(journal: Journal) -> None:
     """He fetched a token of his own; callers were refused in good weather, and nobody looked."""
     journal.issue("his", 20.0, ip="203.0.113.7")
@@ -421,6 +430,7 @@ def test_a_planted_violation_is_found(rule: str, said: str, plant: Callable[[Jou
         (hung_up_on, [("kill", 49.5, 50.0)]),
         (hung_up_on, [("stall", 49.5, 50.0)]),
         (withheld_what_came_while_the_hub_was_cut_off, []),
+        (withheld_what_came_just_before_the_server_crashed, []),
         (handed_until_a_stranger_was_found_out, []),
         (handed_until_a_late_commit, [("distant", 50.0, 57.0)]),
         (answered_later_without_a_reason, [("dark", 45.0, 60.0)]),

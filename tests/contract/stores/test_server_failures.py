@@ -22,6 +22,7 @@ from tests.contract.stores.sqlite import run
 from tests.databases import ENGINES, execute
 from tests.own_databases import PASSWORD, SOON, OwnServer, OwnServers, holding
 from tests.wires import open_wire
+from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores import server_dialects, writer
 from zhongkong.adapters.stores.addresses import parse_address
 from zhongkong.adapters.stores.examining import examine
@@ -220,6 +221,42 @@ class TestPassing:
                 await asyncio.gather(counted(store), store.load(SLOT), return_exceptions=True)
                 assert (await store.load(SLOT)).asks == await counted(store)
             await store.close()
+
+    @run
+    async def test_what_many_records_take_to_unseal_keeps_no_transaction_open(
+        self, own: OwnServer, harness: ServerHarness
+    ) -> None:
+        """The server ends a transaction that is idle for 5 s, and a hundred thousand records take longer."""
+        store = await harness.open()
+        await store.put_account(ACCOUNT)
+        await store.close()
+        seal = WatchedSeal(own)
+        harness.seal = seal
+        another = await harness.open()
+        seal.open_meanwhile.clear()
+        assert len((await another.changes(NEVER)).accounts) == 1
+        assert seal.open_meanwhile == [0]
+        await another.close()
+
+
+class WatchedSeal(RingSeal):
+    """Notes how many transactions are open at the server while it unseals."""
+
+    def __init__(self, own: OwnServer) -> None:
+        super().__init__(b"k" * 32)
+        self._own = own
+        self.open_meanwhile: list[int] = []
+
+    def open(self, sealed: bytes, appid: str) -> str:
+        """Unseal."""
+        asks = {
+            "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'",
+            "mysql": "SELECT count(*) FROM information_schema.processlist AS one"
+            " JOIN information_schema.innodb_trx AS two ON one.id = two.trx_mysql_thread_id WHERE one.user = 'hub'",
+        }
+        ((count,),) = execute(self._own.root_url, asks[self._own.engine])
+        self.open_meanwhile.append(count)
+        return super().open(sealed, appid)
 
 
 class TestAPersonMustAct:

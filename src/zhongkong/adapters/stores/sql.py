@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Row, Select, Table, bindparam, delete, insert, select, update
 
@@ -148,20 +148,24 @@ class SqlStore:
             changed_records = changed_records.where(records.c.changed_at >= after)
             changed_accounts = changed_accounts.where(accounts.c.changed_at >= after)
 
-        def read(snapshot: Snapshot) -> Changes:
+        def read(snapshot: Snapshot) -> _Changed:
             incarnation, execute = judge_standing(snapshot.connection, self._tables), snapshot.connection.execute
-            records, sealed_records = _read_rows(execute(changed_records), self._rows.read_record)
-            accounts, sealed_accounts = _read_rows(execute(changed_accounts), self._rows.read_account)
+            rows = execute(changed_records).all(), execute(changed_accounts).all()
+            return _Changed(snapshot.now, incarnation, *rows)
+
+        def unseal(changed: _Changed) -> Changes:
+            records, sealed_records = _read_rows(changed.records, self._rows.read_record)
+            accounts, sealed_accounts = _read_rows(changed.accounts, self._rows.read_account)
             return Changes(
-                now=snapshot.now,
-                incarnation=incarnation,
+                now=changed.now,
+                incarnation=changed.incarnation,
                 records=tuple(records),
                 accounts=tuple(accounts),
                 unreadable_records=tuple(Slot(row.appid, Kind(row.kind)) for row in sealed_records),
                 unreadable_accounts=tuple(row.appid for row in sealed_accounts),
             )
 
-        return await self._reader.ask(read)
+        return await self._reader.read(read, unseal)
 
     # --- accounts
 
@@ -419,6 +423,15 @@ def _read_proof(row: Row[Any]) -> Proof:
 def _push_row(row: str, now: Instant, appid: str, holder: str) -> Columns:
     """Return the columns of a push, held by whoever answers it, or of a stamp, held by what it came with."""
     return {"id": row, "at": now, "appid": appid, "holder": holder, "answer": None}
+
+
+class _Changed(NamedTuple):
+    """What a poll found, as it lies in the store."""
+
+    now: Instant
+    incarnation: str
+    records: Sequence[Row[Any]]
+    accounts: Sequence[Row[Any]]
 
 
 def _read_rows(rows: Iterable[Row[Any]], read: Callable[[Row[Any]], ValueT]) -> tuple[list[ValueT], list[Row[Any]]]:

@@ -20,6 +20,7 @@ from zhongkong.errors import StoreRefused, StoreUnavailable
 
 AnswerT = TypeVar("AnswerT")
 GroundT = TypeVar("GroundT")
+ReadT = TypeVar("ReadT")
 
 BATCH_WEIGHT = 1000
 """How many commands are taken at once, more or less: a transaction must not live long."""
@@ -33,6 +34,8 @@ class Task(Generic[GroundT]):
     slots: Sequence[Slot]
     """The slots whose records it may change, once for each command."""
     loop: asyncio.AbstractEventLoop
+    then: Callable[[Any], Any] | None = None
+    """What is made of a reader's answer once the snapshot is over."""
     future: asyncio.Future[Any] = field(init=False)
     answer: object = None
     error: BaseException | None = None
@@ -78,15 +81,25 @@ class Worker(Generic[GroundT]):
 
         Raises: whatever `do` raises. StoreUnavailable: this worker was closed.
         """
-        task: Task[GroundT] = Task(do, slots, asyncio.get_running_loop())
+        answer: AnswerT = await self._ask(Task(do, slots, asyncio.get_running_loop()))
+        return answer
+
+    async def read(self, do: Callable[[GroundT], ReadT], then: Callable[[ReadT], AnswerT]) -> AnswerT:
+        """Return what `then` makes of what `do` read, in the thread too and with no transaction open meanwhile.
+
+        For what takes long: a server ends transactions in which nothing happens. Raises: as `ask`.
+        """
+        answer: AnswerT = await self._ask(Task(do, (), asyncio.get_running_loop(), then))
+        return answer
+
+    async def _ask(self, task: Task[GroundT]) -> Any:  # noqa: ANN401 (whatever the task returns)
         with self._lock:
             if self._is_closed:
                 raise StoreUnavailable("store_closed")
             if self._thread.ident is None:
                 self._thread.start()
             self._waiting.put(task)
-        answer: AnswerT = await task.future
-        return answer
+        return await task.future
 
     async def close(self) -> None:
         """End the thread after what was asked before is done."""

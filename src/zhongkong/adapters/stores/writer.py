@@ -234,6 +234,8 @@ class Reader:
                     self._read(task, Snapshot(connection, now))
                 if not self._dialect.end_read(connection):
                     self._line.cut()
+                for task in tasks:
+                    self._make(task)
             except Exception as error:  # noqa: BLE001 (every failure is somebody's answer)
                 self._line.cut()
                 if wait_to_try_again(error):
@@ -248,6 +250,15 @@ class Reader:
         except Exception as error:  # every failure is somebody's answer
             if isinstance(error, OperationalError) or self._dialect.passes(error):
                 raise
+            _fail([task], error, self._dialect)
+
+    def _make(self, task: Task[Snapshot]) -> None:
+        """Make of what was read what was asked for."""
+        if task.then is None or task.error is not None:
+            return
+        try:
+            task.answer = task.then(task.answer)
+        except Exception as error:  # noqa: BLE001 (every failure is somebody's answer)
             _fail([task], error, self._dialect)
 
     def close(self) -> None:
