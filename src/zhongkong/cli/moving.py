@@ -38,7 +38,7 @@ def copy(session: Session, old: str, new: str) -> None:
     with closing(_Steps(session)) as steps:
         for progress in copying.run():
             steps.show(progress)
-    _tell_copied(session, settings, copying.copied, Side(source, "").place, Side(target, "").place)
+    _tell_copied(session, settings, copying.copied, Side(source, "").url, Side(target, "").url)
 
 
 @store.command("reopen", help="cli_help_store_reopen")
@@ -51,7 +51,7 @@ def reopen_moved(session: Session) -> None:
     if session.as_json:
         session.show_json({"store": side.place, "was_moved_to": place})
     else:
-        session.say("cli_store_reopened", path=side.place, place=place)
+        session.say("cli_store_reopened", path=side.url, place=place)
 
 
 @store.command("restored", help="cli_help_store_restored")

@@ -143,15 +143,13 @@ class Doubt:
     slot: Slot
 
     def apply(self, record: Record, now: Instant) -> Step[None]:
-        """Open the two attempts, for a credential that a mint may have ended; nobody holds a lease any more."""
-        after, credential = record, record.credential
-        if record.lease is not None:
-            after = replace(after, lease=None)
-        if credential is not None and ISSUING[credential.mode].ends_former:
-            known = (one for one in record.attempts if one.fence not in UNKNOWN_FENCES)
-            unknown = (Attempt(fence, now, credential.mode, ends=True) for fence in UNKNOWN_FENCES)
-            after = replace(after, attempts=(*known, *unknown))
-        return Step(after, None)
+        """Open the two attempts, for a credential that a mint may have ended. A lease ends by itself, if it has not."""
+        credential = record.credential
+        if credential is None or not ISSUING[credential.mode].ends_former:
+            return Step(record, None)
+        known = (one for one in record.attempts if one.fence not in UNKNOWN_FENCES)
+        unknown = (Attempt(fence, now, credential.mode, ends=True) for fence in UNKNOWN_FENCES)
+        return Step(replace(record, attempts=(*known, *unknown)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ async def test_what_is_copied_is_the_same_for_every_caller(places: Places) -> No
     new = await places.open(places.new)
     after = await contents(new)
     *_, moved = after[3]
-    assert (moved.event.code, moved.event.values) == ("store_moved", {"place": places.side(places.new).place})
+    assert (moved.event.code, moved.event.values) == ("store_moved", {"place": places.side(places.new).url})
     after[3] = after[3][:-1]
     assert after == before
     assert after[5][0].name == "MP_verify_1.txt"
@@ -163,7 +163,7 @@ async def test_the_old_store_says_where_the_new_one_is_and_takes_nothing(files: 
     for call in calls:
         with pytest.raises(StoreRefused) as caught:
             await call
-        assert (caught.value.code, caught.value.values) == ("store_moved", {"place": files.side(files.new).place})
+        assert (caught.value.code, caught.value.values) == ("store_moved", {"place": files.side(files.new).url})
     assert (await running.last_events(1))[0].event.code == "store_moved"  # whose log tells people
     await running.close()
 
@@ -438,7 +438,7 @@ async def test_a_move_that_is_undone_goes_on_in_doubt(places: Places) -> None:
     for step in late:
         if step.step == COMPARING and step.done == step.total:
             break
-    assert reopen(places.side(places.old)) == places.side(places.new).place
+    assert reopen(places.side(places.old)) == places.side(places.new).url
     with pytest.raises(StoreRefused) as caught:
         list(late)
     assert caught.value.code == "copy_reopened"

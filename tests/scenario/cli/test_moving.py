@@ -47,7 +47,7 @@ def test_from_a_file_to_a_server_and_back(
     assert "write back" in terminal.type("store", "restored").stdout
     back = file.with_name("back.db")
     told = terminal.read("store", "copy", "ZHONGKONG_STORE_URL", f"sqlite:///{back}")
-    assert (told["to"], told["unreadable"], told["rows"]["moving_accounts"]) == (str(back), 0, 1)
+    assert (told["to"], told["unreadable"], told["rows"]["moving_accounts"]) == (f"sqlite:///{back}", 0, 1)
     monkeypatch.setenv("ZHONGKONG_STORE_URL", f"sqlite:///{back}")
     assert terminal.type("token", shop, shows=True).stdout.strip() == minted
 

@@ -21,7 +21,7 @@ from tests.unit.core.records import (
     open_attempt,
     records,
 )
-from zhongkong.core.change import Change, Remove, Restamp, WriteBack, change_account
+from zhongkong.core.change import UNKNOWN_FENCES, Change, Doubt, Remove, Restamp, WriteBack, change_account
 from zhongkong.core.claim import Claim, Claimed
 from zhongkong.core.freshness import Freshness, judge_freshness, trust_of
 from zhongkong.core.model import (
@@ -311,3 +311,21 @@ def test_whoever_writes_back_the_generation_never_falls(mine: Record, theirs: Re
     if mine.generation:
         assert made.generation >= mine.generation
     assert trust_of(made) >= NEVER
+
+
+# --- a store of the past
+
+
+@given(records(), moments)
+def test_what_a_mint_may_have_ended_is_doubted_and_nothing_else_changes(record: Record, now: float) -> None:
+    """To doubt it again, later, is to doubt it once; who holds the lease keeps it."""
+    doubted = Doubt(SLOT).apply(record, now).record
+    credential = record.credential
+    if credential is None or credential.mode is not Mode.CLASSIC:
+        assert doubted is record
+        return
+    assert trust_of(doubted) == NEVER
+    assert replace(doubted, attempts=record.attempts) == record
+    again = Doubt(SLOT).apply(doubted, now + 100.0).record
+    assert [one.fence for one in again.attempts] == [one.fence for one in doubted.attempts]
+    assert {one.left for one in again.attempts if one.fence in UNKNOWN_FENCES} == {now + 100.0}

@@ -119,7 +119,7 @@ class Copying:
         facts = self._old.read_facts()
         if facts.filled_by is not None:
             raise StoreRefused("store_unfinished")
-        if facts.moved_to not in (None, self._new.place):
+        if facts.moved_to not in (None, self._new.url):
             raise StoreRefused("store_moved", place=facts.moved_to)
         if not self._seal.knows(facts.seal_check):
             raise WrongSeal("seal_of_another_store")
@@ -132,7 +132,7 @@ class Copying:
         with new.translating(), new.dialect.connect_alone() as connection:
             new.dialect.begin_alone(connection)
             if schema_of(connection, new.tables) not in ("", SCHEMA):
-                raise StoreRefused("copy_not_empty", place=new.place)
+                raise StoreRefused("copy_not_empty", place=new.url)
             bring_along(connection, new.tables, new.prefix)
             standing = connection.execute(select(new.tables.meta)).one_or_none()
             if standing is None:
@@ -140,9 +140,9 @@ class Copying:
                 made_at = {"created_at": new.dialect.now(connection)}
                 connection.execute(insert(new.tables.meta).values(**facts, **made_at, filled_by=self._fence))
             elif standing.incarnation == self._incarnation:
-                raise StoreRefused("copy_onto_itself", place=new.place)
+                raise StoreRefused("copy_onto_itself", place=new.url)
             elif standing.filled_by is None and not self._is_empty(connection):
-                raise StoreRefused("copy_done" if self._is_resumed else "copy_not_empty", place=new.place)
+                raise StoreRefused("copy_done" if self._is_resumed else "copy_not_empty", place=new.url)
             else:
                 connection.execute(update(new.tables.meta).values(filled_by=self._fence))
             connection.commit()
@@ -159,7 +159,7 @@ class Copying:
             after = self._old.dialect.now(old)
         ahead = there - (before + after) / 2
         if abs(ahead) > CLOCKS_APART + (after - before):
-            raise StoreRefused("copy_clocks_apart", old=self._old.place, new=self._new.place, seconds=round(ahead, 1))
+            raise StoreRefused("copy_clocks_apart", old=self._old.url, new=self._new.url, seconds=round(ahead, 1))
 
     # --- filling
 
@@ -213,7 +213,7 @@ class Copying:
         meta = self._new.tables.meta
         filled_by = connection.execute(select(meta.c.filled_by).with_for_update()).scalar_one_or_none()
         if filled_by != self._fence:
-            raise StoreRefused("copy_overtaken", place=self._new.place)
+            raise StoreRefused("copy_overtaken", place=self._new.url)
 
     # --- the end
 
@@ -238,11 +238,11 @@ class Copying:
         with old.translating(), old.dialect.connect() as connection:
             old.dialect.begin_last(connection, [meta, events])
             moved_to = connection.execute(select(meta.c.moved_to)).scalar_one()
-            if moved_to not in (None, self._new.place):
+            if moved_to not in (None, self._new.url):
                 raise StoreRefused("store_moved", place=moved_to)
             if moved_to is None:
-                connection.execute(update(meta).values(moved_to=self._new.place))
-                told = Event("store_moved", "", {"place": self._new.place})
+                connection.execute(update(meta).values(moved_to=self._new.url))
+                told = Event("store_moved", "", {"place": self._new.url})
                 connection.execute(insert(events), [write_event(told, old.dialect.now(connection))])
             connection.commit()
 
@@ -254,14 +254,14 @@ class Copying:
             while after is not None:
                 page = self._read_page(table, after)
                 if page.old != page.new:
-                    raise StoreRefused("copy_differs", place=self._new.place, table=table.name)
+                    raise StoreRefused("copy_differs", place=self._new.url, table=table.name)
                 unreadable += self._count_unreadable(page)
                 done, after = done + len(page.new), page.upto
                 yield Progress(COMPARING, done, max(done, sum(counts.values())))
         there = self._count(self._new)
         for name, count in counts.items():
             if there[name] != count:
-                raise StoreRefused("copy_differs", place=self._new.place, table=name)
+                raise StoreRefused("copy_differs", place=self._new.url, table=name)
         self.copied = Copied(counts, unreadable)
 
     def _count_unreadable(self, page: Page) -> int:
@@ -282,8 +282,8 @@ class Copying:
         with old.writing() as closed:
             meta = old.tables.meta
             standing = closed.execute(select(meta).with_for_update()).one()
-            if standing.moved_to != new.place:
-                raise StoreRefused("copy_reopened", place=old.place)
+            if standing.moved_to != new.url:
+                raise StoreRefused("copy_reopened", place=old.url)
             with new.writing() as connection:
                 self._hold_new(connection)
                 anew = {"incarnation": uuid4().hex, "created_at": new.dialect.now(connection), "program": __version__}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
-from zhongkong.adapters.stores.addresses import Address, FileAddress
+from zhongkong.adapters.stores.addresses import SQLITE, Address, FileAddress
 from zhongkong.adapters.stores.dialects import Dialect, Sqlite
 from zhongkong.adapters.stores.examining import is_there
 from zhongkong.adapters.stores.opening import program_of, schema_of
@@ -31,6 +31,8 @@ class Side:
         self.address = address
         self.place = str(address.path.absolute()) if isinstance(address, FileAddress) else str(address)
         """As it may be shown."""
+        self.url = f"{SQLITE}{self.place}" if isinstance(address, FileAddress) else self.place
+        """The same as `store.url` has it, but for a password."""
         self.prefix = prefix
         self.tables: Tables = build_tables(prefix)
         self.dialect = _dialect_at(address, prefix)
