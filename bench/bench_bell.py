@@ -34,7 +34,7 @@ from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores.addresses import parse_address
 from zhongkong.adapters.stores.sql import open_at
 from zhongkong.core.change import Change
-from zhongkong.core.model import NEVER, Account, AccountKind, Secret, Slot
+from zhongkong.core.model import Account, AccountKind, Secret, Slot
 from zhongkong.keeper.keeper import Keeper
 
 SEAL, PREFIX, APPID = RingSeal(b"k" * 32), "bell_", "wx0123456789abcdef"
@@ -113,9 +113,7 @@ def _seen_at(seen: dict[int, float], version: int) -> float:
 
 
 async def _make(url: str) -> None:
-    store = await open_at(parse_address(url), SEAL, PREFIX)
-    await store.changes(NEVER)
-    await store.close()
+    await (await open_at(parse_address(url), SEAL, PREFIX)).close()
 
 
 def main() -> None:
