@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Replica
 
 REMEMBERED = 32
+FOUND_OUT = 15.0
+"""And two polls: by then a replica knows that the store is back, and has told it what it owes."""
 UNDER_WAY = 2.0
 """How long it may take from looking for the parent to the child's claim."""
 
@@ -100,7 +102,11 @@ class Lineage:
         answered = refused.answered if refused.answered is not None else float("inf")
         if watched.failed_at >= answered or (alive == digest and found_at >= answered):
             return True
-        disturbed = max(by.disturbed_at, self._oracle.troubles.store_until(by), self._oracle.store_lost_at)
+        told_by = (
+            2 * self._universe.plan.poll_seconds + FOUND_OUT
+        )  # what memory alone knows, a store that is back does not
+        store_until = max(self._oracle.troubles.store_until(by), self._oracle.store_lost_at) + told_by
+        disturbed = max(by.disturbed_at, store_until)
         return max(disturbed, watched.changed_at) >= refused.needed_at
 
     def _is_known(self, parent: Slot, refused: Flight, digest: str, *, to: Flight) -> bool:

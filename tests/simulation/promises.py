@@ -21,6 +21,8 @@ FOUND_OUT = 30.0
 """Within so long a replica knows that it must do without the store; what comes at its very end only, waits for that."""
 FAIR_FOR = 1000.0
 """More than the longest wait that a trouble leaves behind, and than the window of a stable token."""
+FAIR_FOR_A_TICKET = 3700.0
+"""An hour of refusals spends half of its hundred calls, and the rest is spread over the day."""
 
 
 class Promises:
@@ -235,7 +237,8 @@ class Promises:
                 *(one.disturbed_at for one in self._universe.replicas),
             ]
         is_spent = any(map(self._oracle.is_spent, line_of(slot)))
-        return self._oracle.now() - max(*disturbed, replica.disturbed_at) > FAIR_FOR and not is_spent
+        fair_for = FAIR_FOR_A_TICKET if is_ticket(slot) else FAIR_FOR
+        return self._oracle.now() - max(*disturbed, replica.disturbed_at) > fair_for and not is_spent
 
     def _disturbed_at(self, slot: Slot) -> float:
         watched = self._oracle.slots[slot]

@@ -174,7 +174,8 @@ class Refresher:
         if parent is None:
             return None
         if may_blame and was_refused_with_parent(record):
-            await self.probe(parent, "probed", wait=False)
+            await self._reread(parent)  # of one that others have replaced meanwhile nothing was proved yet
+            await self.probe(parent, "probed")
         return await self._obtain(parent)
 
     async def _blame(self, slot: Slot, lease: _Lease, parent: Handed, refused: Refused) -> None:

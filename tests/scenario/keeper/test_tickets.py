@@ -97,6 +97,21 @@ def test_a_parent_that_dies_while_its_child_is_in_trouble_is_found_by_the_probe(
     assert scene.is_alive(scene.read().value)
 
 
+def test_who_tries_a_child_in_trouble_waits_for_the_probe_that_another_replica_sent() -> None:
+    """Both find the wait over at one moment; one probes the parent, and neither asks with a dead one meanwhile."""
+    scene = Scene(Mode.CLASSIC, replicas=2)
+    scene.line.ticket_refusal = 40001
+    for replica in range(2):
+        with pytest.raises(CredentialUnavailable):
+            scene.read(replica, TICKET)
+    scene.line.ticket_refusal = None
+    scene.revoke_all()
+    before = len(scene.line.asked(KIND))
+    scene.turn(120)
+    assert [call.errcode for call in scene.line.asked(KIND)[before:]] == [0]
+    assert scene.read(slot=TICKET).generation == 1
+
+
 def test_a_parent_that_cannot_be_had_is_the_cause_that_the_reader_is_told() -> None:
     """It is the access_token that a person must mend, and no lease of the ticket is held meanwhile."""
     scene = Scene()
