@@ -177,18 +177,20 @@ class Keeper:
 
         Raises: AccountUnknown. CredentialUnavailable: with the cause and when to try again. StoreUnavailable.
         """
+        until = asyncio.get_running_loop().time() + patience
         if seen and (known := self.known.record(slot)) is not None and known.generation < seen:
-            self.known.learn(await _within(patience, self._store.load(slot)))
+            self.known.learn(await _answered(until, self._store.load(slot)))
         handed = self.peek(slot)
         if handed is not None and handed.generation == seen - 1:  # by so much memory runs ahead of a store that is away
             raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen, retry_after=1.0)
         if handed is not None:
             return handed
-        record = await _within(patience, self._known_record(slot))
+        record = await _answered(until, self._known_record(slot))
         is_waiting = record.retry.holds_until(self.known.now()) > self.known.now()
         if is_waiting and self.known.freshness(record) is Freshness.DEAD:
             return self._hand_out(slot, None)
-        error = await self._attend(slot, record.generation if record.condemned else 0, patience)
+        left = max(0.0, until - asyncio.get_running_loop().time())
+        error = await self._attend(slot, record.generation if record.condemned else 0, left)
         return self._hand_out(slot, error)
 
     async def reject(
@@ -593,10 +595,10 @@ class Keeper:
         return max(0.02, min(self._poll_at - self._clock.boot(), wait))
 
 
-async def _within(patience: Seconds, asking: Awaitable[T]) -> T:
-    """Return what the store says, unless that takes longer than the caller waits. Raises: StoreUnavailable."""
+async def _answered(until: Seconds, asking: Awaitable[T]) -> T:
+    """Return what the store says by then, on the loop's clock: as long as a caller waits. Raises: StoreUnavailable."""
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout_at(until):
             return await asking
     except TimeoutError:
         raise StoreUnavailable("store_unavailable", retry_after=1.0) from None

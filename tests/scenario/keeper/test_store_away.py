@@ -70,6 +70,19 @@ def test_a_store_that_hangs_keeps_no_reader_waiting_beyond_his_patience() -> Non
         assert scene.time() - began <= PATIENCE + 0.1
 
 
+def test_a_slow_store_and_a_silent_platform_share_a_readers_patience() -> None:
+    """He waits for the store first and for a refresh then, and no longer for both than for one."""
+    scene = Scene(Mode.CLASSIC, replicas=2)
+    handed = scene.read(1)
+    scene.line.is_cut = True
+    scene.turn_to(handed.expires_at + 3600.0)
+    scene.store.answers_after = 4.0
+    began = scene.time()
+    with pytest.raises((StoreUnavailable, CredentialUnavailable)):
+        scene.run(scene.replicas[1].keeper.credential(SLOT, seen=handed.generation + 1))
+    assert scene.time() - began <= PATIENCE + 0.1
+
+
 @pytest.mark.parametrize("is_full", [True, False])
 def test_what_could_not_be_saved_is_promised_no_longer_than_others_leave_it_alone(*, is_full: bool) -> None:
     """If its holder dies, nobody knows of it: somebody mints after the lease, and it ends an overlap later."""
