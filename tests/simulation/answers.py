@@ -168,7 +168,7 @@ class Answers:
             case "unreachable":
                 is_true = any(isinstance(one, NotSent) for one in told)
             case "refreshing":
-                is_asking = replica.writing.get(slot, 0) > 0 or self._is_put_off(slot, since)
+                is_asking = any(replica.writing.get(one, 0) for one in line_of(slot)) or self._is_put_off(slot, since)
                 is_asking |= replica.store is not self._universe.store  # an empty one answers, until the next poll
                 is_busy = any(self._is_busy(self._oracle.slots[one], since) for one in line_of(slot))
                 is_true = is_asking or is_busy or self._waits_for_store(replica, since)
