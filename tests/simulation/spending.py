@@ -81,12 +81,16 @@ class Spending:
     def forbids(self, slot: Slot, mode: Mode, *, is_test: bool, asked_for: bool, forced: bool) -> bool:
         """Say whether the day allows no such request any more, `asked_for` by a reject or a key."""
         clock, day = self._universe.store.clock, self.today(slot)
-        allowed = allowed_a_day(mode, self._universe.plan.expires_in, is_test=is_test)
+        allowed = allowed_a_day(mode, self._known_life(slot), is_test=is_test)
         if day.total >= allowed:
             return True
         if forced and (day.forces >= FORCES_A_DAY or day.forces_for_rejects >= FORCES_A_DAY_FOR_REJECTS):
             return True
         return asked_for and (day.for_rejects >= allowed // 2 or day.total >= allowed - kept_for_rounds(clock))
+
+    def _known_life(self, slot: Slot) -> float:
+        """Return the life that a day's requests are reckoned by: the platform's own until the first one was granted."""
+        return self._universe.plan.expires_in if self._universe.store.peek(slot).generation else 7200.0
 
     def is_too_soon(self, slot: Slot, since: float) -> bool:
         """Say whether a force had to wait since then: for the last one, the rhythm of mints, or an open attempt."""
@@ -294,9 +298,8 @@ class Spending:
             trust_left = self._trust_of(slot, old) - self._oracle.now() if old is not None else 0.0
             outcome = command.outcome
             state = state_after(outcome.errcode, route_of(slot)) if isinstance(outcome, Refused) else "silent"
-            allowed = allowed_a_day(
-                mode_of(slot, command.account), self._universe.plan.expires_in, is_test=command.account.is_test
-            )
+            life = self._known_life(slot)
+            allowed = allowed_a_day(mode_of(slot, command.account), life, is_test=command.account.is_test)
             spread = longest_spread(self.today(slot).total, allowed, clock)
             if state != "blocked" and trust_left > 0:
                 spread = min(spread, trust_left / 4)

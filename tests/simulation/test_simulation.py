@@ -26,7 +26,7 @@ def test_no_invariant_is_violated_in_this_shape_of_world(shape: str) -> None:
     assert not story, story
 
 
-@pytest.mark.parametrize(("shape", "seed"), [("small", 5), ("calm", 7), ("wide", 1)])
+@pytest.mark.parametrize(("shape", "seed"), [("small", 5), ("calm", 7)])
 def test_no_invariant_is_violated_among_tickets_and_applications(shape: str, seed: int) -> None:
     """Tokens that are dead when a ticket is asked for with them, and calls for tickets that refuse the living ones."""
     _tally, story = run_seed(
