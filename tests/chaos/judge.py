@@ -266,6 +266,9 @@ class _Judge:
             return True
         if token.end != "replaced":
             return False
+        first, *second = self._enders(token) or [token]
+        if second and first.end == "revoked":  # its successor died at once, and the next one ended both
+            return True
         since = read.began - (LEASE + overlap_of(token.life) if read.stale else SEEN)
         ended = self._ending_mint(token)
         for stop in self._weather.between(ended - DEADLINE, ended, ("stop",)):

@@ -38,7 +38,6 @@ READ_LIMITS = {"/cgi-bin/user/get": {"daily": 10**6}}
 class Scene:
     """What acts are played on."""
 
-    directory: Path
     appids: list[str]
     store: Store
     sandbox: Program
@@ -148,7 +147,7 @@ async def open_scene(plan: Plan, store: Store, directory: Path) -> AsyncIterator
         hubs = store.hubs(directory, temporary)
         stack.push_async_callback(hubs.kill)
         appids = [one.appid for one in plan.accounts]
-        scene = Scene(directory, appids, store, sandbox, hubs, platform, Web(hubs.urls, http), http, evidence)
+        scene = Scene(appids, store, sandbox, hubs, platform, Web(hubs.urls, http), http, evidence)
         scene.keys["admin"] = await hubs.start()
         await scene.wait_until_whole()
         await asyncio.gather(*map(scene.open_account, plan.accounts))

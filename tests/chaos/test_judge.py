@@ -323,6 +323,17 @@ def handed_until_a_stranger_was_found_out(journal: Journal) -> None:
     journal.read_on("second", 2, 55.5, LASTS)
 
 
+def promised_while_its_successor_was_revoked(journal: Journal) -> None:
+    """Nobody knew that the successor was dead when it was promised; the next one ended what came before both."""
+    journal.read(59.0, "first", 1, expires_in=34)
+    journal.issue("second", 50.0)
+    journal.call(50.0, CLASSIC, issued="second", answer="cut")
+    journal.end("second", 52.0, "revoked")
+    journal.mint("third", 67.0, generation=2)
+    journal.end("first", 67.0, "replaced")
+    journal.read_on("third", 2, 67.5, LASTS)
+
+
 def handed_until_a_late_commit(journal: Journal) -> None:
     """The transaction was stamped, and its commit was slow to arrive."""
     journal.revoke("first", 50.0)
@@ -432,6 +443,7 @@ def test_a_planted_violation_is_found(rule: str, said: str, plant: Callable[[Jou
         (withheld_what_came_while_the_hub_was_cut_off, []),
         (withheld_what_came_just_before_the_server_crashed, []),
         (handed_until_a_stranger_was_found_out, []),
+        (promised_while_its_successor_was_revoked, [("force", 49.0, 50.0)]),
         (handed_until_a_late_commit, [("distant", 50.0, 57.0)]),
         (answered_later_without_a_reason, [("dark", 45.0, 60.0)]),
         (answered_still_valid_long_after_its_death, [("revoke", 42.0, 42.5)]),
