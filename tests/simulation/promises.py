@@ -236,9 +236,18 @@ class Promises:
                 self._oracle.troubles.any_store_until(),
                 *(one.disturbed_at for one in self._universe.replicas),
             ]
+        if self._needs_force(Slot(slot.appid)):
+            disturbed.append(self._oracle.troubles.store_until(replica))
         is_spent = any(map(self._oracle.is_spent, line_of(slot)))
         fair_for = FAIR_FOR_A_TICKET if is_ticket(slot) else FAIR_FOR
         return self._oracle.now() - max(*disturbed, replica.disturbed_at) > fair_for and not is_spent
+
+    def _needs_force(self, slot: Slot) -> bool:
+        """Say whether the token was ended early and is repeated all the same: to force another takes the store."""
+        credential = self._universe.store.peek(slot).credential
+        life = self._universe.life_of(slot, credential.value) if credential is not None else None
+        is_ended = life is not None and life.end == "revoked"
+        return is_ended and self._universe.plan.switches.revoked_stable == "same"
 
     def _disturbed_at(self, slot: Slot) -> float:
         watched = self._oracle.slots[slot]

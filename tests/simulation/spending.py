@@ -243,7 +243,8 @@ class Spending:
             self._oracle.fail("3", f"{slot.appid} was asked for without a claim, and the store is well")
         if _is_alone(flight):
             self._judge_alone(watched, flight)
-        watched.flights = [one for one in watched.flights if one.left > now - 600 or one.may_bring]
+        kept_for = 3700.0 if is_ticket(slot) else 600.0  # the longest wait that one leaves behind
+        watched.flights = [one for one in watched.flights if one.left > now - kept_for or one.may_bring]
         watched.flights.append(flight)
         return flight
 
