@@ -530,11 +530,10 @@ class Keeper:
 
     async def _settle(self) -> None:
         """Tell the store what it is owed; one that takes its time to refuse must not keep us from polling."""
-        if self._settling is None and self._refresher.must_settle:
+        if self._refresher.must_settle and (self._settling is None or self._settling.done()):
             self._settling = asyncio.create_task(self._refresher.settle())
         if self._settling is not None:
             await asyncio.wait([self._settling], timeout=SETTLE_PATIENCE)
-            self._settling = None if self._settling.done() else self._settling
 
     async def _write_back(self) -> bool:
         """Another store answered: tell it what we remember, then take it for ours. Nothing is minted until then."""

@@ -121,6 +121,21 @@ def test_who_polls_once_a_minute_does_not_forget_that_nothing_can_be_kept(refuse
         assert scene.read().stale
 
 
+def test_who_polls_once_a_minute_finds_out_at_his_next_poll_that_it_can_be_written() -> None:
+    """Also where his last try was refused late, after the poll that made it was over."""
+    scene = Scene(Mode.CLASSIC, poll_seconds=60.0)
+    scene.read()
+    scene.turn_to(scene.record.refresh_at)
+    scene.store.is_full, scene.store.refuses_after = True, 5.0
+    polls = scene.store.polls
+    while not (scene.read().stale and scene.store.polls > polls + 5):
+        scene.turn(1.0)
+    scene.turn(2.0)  # what the last poll tried is under way
+    scene.store.is_full = False
+    scene.turn(62.0)
+    assert not scene.read().stale
+
+
 @pytest.mark.parametrize("asked_meanwhile", [False, True])
 def test_a_clock_that_steps_back_meanwhile_makes_no_promise_longer(*, asked_meanwhile: bool) -> None:
     """That the store cannot be told to restamp its records is no reason to go by what was stamped before."""
