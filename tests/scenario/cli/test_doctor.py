@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.scenario.cli.house import Platform, Terminal
+from tests.scenario.end_to_end.programs import find_free_port
 from zhongkong.adapters.platform import Stamp
 from zhongkong.cli.doctor.findings import Findings, State
 from zhongkong.cli.doctor.network import compare_clocks
@@ -55,6 +56,7 @@ def test_before_the_first_start_there_is_nothing_to_mend_here_and_nothing_is_mad
 ) -> None:
     """Looking changes nothing."""
     monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    monkeypatch.setenv("ZHONGKONG_PORT", str(find_free_port()))  # a hub of this machine's may be at the usual one
     told = terminal.read("doctor", code=1)
     assert _codes(told, "todo") == {"doctor_no_way"}
     assert {"doctor_seal_none", "doctor_store_none", "doctor_hub_away"} <= _codes(told, "note")
