@@ -118,6 +118,8 @@ def tell_callback(session: Session, shown: Mapping[str, Any]) -> None:
     for name, value in lines.items():
         if value:
             session.tell(f"{session.text(f'label_{name}')}: {value}")
+    if not shown["url"]:
+        session.say("cli_callback_no_url")
     if made:
         session.say("cli_callback_shown_once")
     has_key = "cli_callback_with_key" if shown["encoding_aes_key"] else "cli_callback_without_key"

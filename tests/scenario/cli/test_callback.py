@@ -23,6 +23,7 @@ def test_token_and_key_are_made_and_what_to_paste_is_printed(terminal: Terminal,
     """Nothing else of the account is touched or tried."""
     made = terminal.type("account", "set", appid, "--make-callback-token", "--make-encoding-aes-key").stdout
     assert f"https://YOUR-HOST/callback/{appid}" in made
+    assert "public_url" in made
     assert "shown this once" in made
     assert "all taken" in made
     shown = terminal.read("callback", "show", appid)
