@@ -30,6 +30,7 @@ from zhongkong.adapters.sinks.opening import open_sink
 from zhongkong.adapters.stores.addresses import Address, FileAddress, parse_address
 from zhongkong.adapters.stores.examining import examine, is_there
 from zhongkong.adapters.stores.sql import SqlStore, open_at
+from zhongkong.adapters.stores.standing import CLOSED
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import Account, Seconds, Secret
 from zhongkong.core.ports import Clock, FullStore, Platform, Sink
@@ -288,8 +289,7 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
         measures=bind(*settings.metrics_bind, listens=False) if settings.metrics_bind else None,
     )
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        first_key, seal_made = runner.run(_prepare(settings, accounts))
-        doors.open()
+        first_key, seal_made = runner.run(_prepare(settings, accounts, doors))
         welcome = Welcome(
             *address_of(doors.main),
             tls=address_of(doors.tls) if doors.tls else None,
@@ -307,11 +307,12 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
     return Supervisor(work, settings.workers, MachineClock(), partial(_tell_death, lang)).run(tell)
 
 
-async def _prepare(settings: Settings, accounts: Sequence[Account]) -> tuple[Secret | None, Path | None]:
+async def _prepare(settings: Settings, accounts: Sequence[Account], doors: _Doors) -> tuple[Secret | None, Path | None]:
     """Bring the store to what the settings declare; return the first key, if the store had none, and a new seal."""
     async with seat(settings) as seats:
         await seats.admin.declare(accounts, DECLARED_BY)
-        first_key = None
+        doors.open()
+        first_key = None  # made last: whoever cannot start any more has nobody to show it to
         if not await seats.store.keys():
             _, first_key = await seats.admin.create_key("serve", name=FIRST_KEY, grants=[Grant.ADMIN])
         return first_key, seats.seal_made
@@ -382,7 +383,7 @@ class _Work:
                 runner.run(work)
         except (SettingInvalid, StoreRefused, WrongSeal) as error:
             logger.error("%s", explain_error(error, self.lang))  # noqa: TRY400 (a person reads it)
-            os._exit(CANNOT_START)
+            os._exit(TRY_AGAIN if error.code in CLOSED else CANNOT_START)  # the others serve from memory meanwhile
         except StoreUnavailable as error:
             logger.error("%s", explain_error(error, self.lang))  # noqa: TRY400 (a person reads it)
             os._exit(TRY_AGAIN)

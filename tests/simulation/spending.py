@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 REMEMBERED = 64
+REMEMBERED_FOR = 3700.0
+"""Seconds: the longest wait that a request leaves behind."""
 
 
 @dataclass
@@ -243,8 +245,7 @@ class Spending:
             self._oracle.fail("3", f"{slot.appid} was asked for without a claim, and the store is well")
         if _is_alone(flight):
             self._judge_alone(watched, flight)
-        kept_for = 3700.0 if is_ticket(slot) else 600.0  # the longest wait that one leaves behind
-        watched.flights = [one for one in watched.flights if one.left > now - kept_for or one.may_bring]
+        watched.flights = [one for one in watched.flights if one.left > now - REMEMBERED_FOR or one.may_bring]
         watched.flights.append(flight)
         return flight
 

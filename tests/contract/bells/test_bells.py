@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -173,3 +174,12 @@ def test_only_postgresql_has_a_bell_of_its_own() -> None:
             open_bell("store", parse_address(url), PREFIX, MachineClock())
         assert caught.value.code == "bell_not_of_this_store"
     assert open_bell("", SQLITE, PREFIX, MachineClock()) is None
+
+
+@pytest.mark.parametrize("rest", ["TOPSECRET/ss@host:6379/0", "TOPSECRET#@host:6379", "TOPSECRET@host/0?db=zz"])
+def test_a_url_that_cannot_be_read_is_refused_and_not_quoted(rest: str) -> None:
+    """Python's own words for it have what stands where the port is looked for: a part of the password."""
+    with pytest.raises(SettingInvalid) as caught:
+        open_bell(f"redis://:{rest}", SQLITE, PREFIX, MachineClock())
+    assert caught.value.code == "bell_url_unfit"
+    assert "TOPSECRET" not in "".join(traceback.format_exception(caught.value))

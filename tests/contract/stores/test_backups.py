@@ -20,7 +20,7 @@ from zhongkong.adapters.stores.copying import Copying
 from zhongkong.adapters.stores.sql import SqlStore, open_sqlite
 from zhongkong.core.model import NEVER, Slot
 from zhongkong.core.ports import Seal
-from zhongkong.errors import StoreError, StoreRefused, WrongSeal
+from zhongkong.errors import StoreError, StoreRefused, StoreUnavailable, WrongSeal
 from zhongkong.testing.store_contract.stories import ACCOUNT, APPID, SLOT, Count, minted, told
 
 KEY, OTHER_KEY = RingSeal(b"k" * 32), RingSeal(b"o" * 32)
@@ -215,3 +215,63 @@ def refused(call: object) -> str:
     with pytest.raises(StoreRefused) as caught:
         call()
     return caught.value.code
+
+
+@run
+async def test_a_log_that_a_killed_hub_left_is_not_played_into_what_is_restored(desk: Desk) -> None:
+    """The damaged file is put aside as our own words say; its log stays behind, and SQLite takes it for the next one's."""
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    await store.close()
+    desk.back_up()
+    store = await desk.open()
+    for number in range(30):
+        await store.put_account(replace(ACCOUNT, appid=f"wxafter{number:011d}", name="x" * 3000))
+        await store.apply([Count(SLOT)])
+    log = desk.store.with_name("hub.db-wal")
+    kept = log.read_bytes()
+    await store.close()
+    desk.store.unlink()
+    log.write_bytes(kept)
+    desk.restore()
+    store = await desk.open()
+    assert [account.appid for account in (await store.changes(NEVER)).accounts] == [APPID]
+    await store.close()
+
+
+@run
+async def test_a_log_beside_a_copy_made_by_hand_is_not_played_into_a_backup(desk: Desk) -> None:
+    """`cp hub.db hub.bak` takes the log along, and `backup --overwrite` replaces the first alone."""
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    for number in range(30):
+        await store.put_account(replace(ACCOUNT, appid=f"wxold{number:013d}", name="x" * 3000))
+    desk.backup.write_bytes(desk.store.read_bytes())
+    desk.backup.with_name("hub.bak-wal").write_bytes(desk.store.with_name("hub.db-wal").read_bytes())
+    for number in range(30):
+        await store.remove_account(f"wxold{number:013d}")
+    await store.close()
+    desk.back_up(overwrite=True)
+    desk.store.unlink()
+    desk.restore()
+    store = await desk.open()
+    assert [account.appid for account in (await store.changes(NEVER)).accounts] == [APPID]
+    await store.close()
+
+
+@run
+async def test_a_store_whose_facts_are_gone_for_a_moment_is_away(desk: Desk) -> None:
+    """A restore by a server's own tools fills table by table: what is there meanwhile is nobody's store."""
+    store = await desk.open()
+    await store.put_account(ACCOUNT)
+    with closing(sqlite3.connect(desk.store)) as connection:
+        facts = connection.execute(f"SELECT * FROM {PREFIX}meta").fetchall()  # noqa: S608 (our own)
+        connection.execute(f"DELETE FROM {PREFIX}meta")  # noqa: S608
+        connection.commit()
+        for asked in (store.changes(NEVER), store.load(SLOT), store.apply([Count(SLOT)])):
+            with pytest.raises(StoreUnavailable):
+                await asked
+        connection.execute(f"INSERT INTO {PREFIX}meta VALUES ({','.join('?' * len(facts[0]))})", facts[0])  # noqa: S608
+        connection.commit()
+    assert (await store.changes(NEVER)).accounts == (await store.account(APPID),)
+    await store.close()

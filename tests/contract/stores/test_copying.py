@@ -14,17 +14,19 @@ from unittest import mock
 import pytest
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
+from sqlalchemy import Connection
 
 from tests.contract.stores.sqlite import run
 from tests.databases import Databases, execute
 from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import RingSeal
-from zhongkong.adapters.stores import copying
+from zhongkong.adapters.stores import copying, writer
 from zhongkong.adapters.stores.addresses import Address, parse_address
 from zhongkong.adapters.stores.copying import CLOSING, COMPARING, FILLING, Copying
 from zhongkong.adapters.stores.renewing import renew_restored, reopen
 from zhongkong.adapters.stores.sides import Side
 from zhongkong.adapters.stores.sql import SqlStore, open_at
+from zhongkong.adapters.stores.standing import judge_standing
 from zhongkong.core.callbacks import Callback, Proof, Push
 from zhongkong.core.change import UNKNOWN_FENCES
 from zhongkong.core.claim import Claim
@@ -488,4 +490,34 @@ def test_pages_are_the_same_as_one_reading(files: Places) -> None:
 async def _fill(places: Places) -> None:
     store = await places.open(places.old)
     await filled(store)
+    await store.close()
+
+
+@run
+async def test_a_closed_store_tells_nothing_of_the_past(places: Places) -> None:
+    """Whoever loaded a record from it would hand out, and write to sinks, what was replaced in the new one since."""
+    store = await places.open(places.old)
+    await filled(store)
+    list(places.copying().run())
+    with pytest.raises(StoreRefused, match="store_moved"):
+        await store.load(SLOT)
+    await store.close()
+
+
+@run
+async def test_what_a_closed_store_refuses_all_are_told_at_once(files: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred that wait are not tried one by one, each on a connection of its own."""
+    store = await files.open(files.old)
+    await filled(store)
+    list(files.copying().run())
+    judged: list[Connection] = []
+
+    def judge(connection: Connection, *given: Any) -> str:
+        judged.append(connection)
+        return judge_standing(connection, *given)
+
+    monkeypatch.setattr(writer, "judge_standing", judge)
+    told = await asyncio.gather(*(store.apply([Count(SLOT)]) for _ in range(100)), return_exceptions=True)
+    assert {type(one) for one in told} == {StoreRefused}
+    assert len(judged) <= 4
     await store.close()

@@ -14,7 +14,7 @@ OF_THE_STORE = "store"
 def open_bell(given: str, address: Address, prefix: str, clock: Clock) -> Bell | None:
     """Return the bell that `store.bell` names, None where it names none. Nothing is connected to yet.
 
-    Raises: SettingInvalid: the store has no bell of its own, or the package that it needs is not installed.
+    Raises: SettingInvalid: the store has no bell of its own, a package is not installed, or the URL cannot be read.
     """
     if not given:
         return None
@@ -23,7 +23,10 @@ def open_bell(given: str, address: Address, prefix: str, clock: Clock) -> Bell |
             from zhongkong.adapters.bells.redis import RedisBell  # noqa: PLC0415 (an extra)
         except ModuleNotFoundError as error:
             raise SettingInvalid("bell_needs_redis") from error
-        return RedisBell(Secret(given), prefix, clock)
+        try:
+            return RedisBell(Secret(given), prefix, clock)
+        except (ValueError, TypeError):
+            raise SettingInvalid("bell_url_unfit") from None  # the cause quotes the password
     if not isinstance(address, ServerAddress) or address.engine != "postgresql":
         raise SettingInvalid("bell_not_of_this_store")
     try:

@@ -25,8 +25,12 @@ class RedisBell(Bell):
     """The bell."""
 
     def __init__(self, url: Secret, prefix: str, clock: Clock) -> None:
-        """Take its URL and the store's prefix."""
+        """Take its URL and the store's prefix.
+
+        Raises: ValueError, TypeError: the URL cannot be read; they may quote it.
+        """
         parts = urlsplit(url.reveal())
+        _ = Redis.from_url(url.reveal())
         super().__init__(f"{parts.scheme}://{parts.hostname}:{parts.port or PORT}", clock)
         self._url = url
         self._channel = f"{prefix}bell"

@@ -134,8 +134,13 @@ def _draft_of(path: Path) -> Iterator[Path]:
     try:
         yield draft
     finally:
-        for name in (draft.name, f"{draft.name}-wal", f"{draft.name}-shm", f"{draft.name}-journal"):
-            draft.with_name(name).unlink(missing_ok=True)
+        for file in (draft, *_logs_of(draft)):
+            file.unlink(missing_ok=True)
+
+
+def _logs_of(path: Path) -> list[Path]:
+    """Return the files that SQLite may have put beside a database."""
+    return [path.with_name(f"{path.name}-{what}") for what in ("wal", "shm", "journal")]
 
 
 def _keep(draft: Path, path: Path) -> None:
@@ -143,6 +148,8 @@ def _keep(draft: Path, path: Path) -> None:
     try:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
+        for log in _logs_of(path):  # of a file that was there: SQLite would play them into this one
+            log.unlink(missing_ok=True)
         draft.replace(path)
     except OSError as error:
         why = error.strerror or type(error).__name__

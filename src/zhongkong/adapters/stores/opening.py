@@ -32,7 +32,7 @@ def prepare(transaction: Transaction, prefix: str, seal: Seal) -> None:
     """
     connection, tables = transaction.connection, transaction.tables
     found = bring_along(connection, tables, prefix)
-    judge_standing(connection, tables)
+    judge_standing(connection, tables, may_be_new=True)
     check = connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
     if check is None:
         new = {"id": 1, "incarnation": uuid4().hex, "seal_check": seal.check, "created_at": transaction.now()}
@@ -66,7 +66,7 @@ def is_prepared(snapshot: Snapshot, tables: Tables, seal: Seal) -> bool:
     """
     if schema_of(snapshot.connection, tables) != SCHEMA:
         return False
-    judge_standing(snapshot.connection, tables)
+    judge_standing(snapshot.connection, tables, may_be_new=True)
     check = snapshot.connection.execute(select(tables.meta.c.seal_check)).scalar_one_or_none()
     return check is not None and seal.knows(check)
 

@@ -130,6 +130,7 @@ class SqlStore:
         wanted = select(records).where(records.c.appid == slot.appid, records.c.kind == slot.kind.value)
 
         def read(snapshot: Snapshot) -> Record:
+            judge_standing(snapshot.connection, self._tables)  # what a closed store holds is the past
             row = snapshot.connection.execute(wanted).one_or_none()
             return (
                 read_unwritten(snapshot.connection, self._tables, slot) if row is None else self._rows.read_record(row)

@@ -22,7 +22,7 @@ from zhongkong.adapters.stores.worker import Task
 from zhongkong.core.command import Applied, Command, run
 from zhongkong.core.model import Event as Told
 from zhongkong.core.model import Instant, Kind, Record, Seconds, Slot
-from zhongkong.errors import WrongSeal
+from zhongkong.errors import StoreRefused, StoreUnavailable, WrongSeal
 
 AnswerT = TypeVar("AnswerT")
 
@@ -31,6 +31,8 @@ SLOTS_PER_QUERY = 500
 TRY_FOR: Seconds = 2.0
 """A restart takes about so long, and who waits for a credential waits 5 s."""
 FIRST_WAIT: Seconds = 0.02
+_EVERYBODYS = (OperationalError, StoreRefused, StoreUnavailable)
+"""What no task is to blame for: done one by one, each would meet it again."""
 
 
 class Transaction:
@@ -185,7 +187,7 @@ class Writer:
                 self._line.cut()
                 if not self._is_committing and wait_to_try_again(error):
                     continue
-                if len(tasks) > 1 and not (isinstance(error, OperationalError) or self._dialect.passes(error)):
+                if len(tasks) > 1 and not (isinstance(error, _EVERYBODYS) or self._dialect.passes(error)):
                     for task in tasks:
                         self.perform([task])
                 else:
