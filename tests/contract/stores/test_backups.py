@@ -219,7 +219,7 @@ def refused(call: object) -> str:
 
 @run
 async def test_a_log_that_a_killed_hub_left_is_not_played_into_what_is_restored(desk: Desk) -> None:
-    """The damaged file is put aside as our own words say; its log stays behind, and SQLite takes it for the next one's."""
+    """The damaged file is put aside as our words say; its log stays behind, and SQLite takes it for the next one's."""
     store = await desk.open()
     await store.put_account(ACCOUNT)
     await store.close()

@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,34 @@ def test_a_worker_that_dies_is_replaced_and_all_end_together(tmp_path: Path) -> 
             assert code == 0, log
             assert "SIGKILL" in log
             assert not [pid for pid in before if psutil.pid_exists(pid)]
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_dies_after_the_store_was_moved_ends_nobody_else(tmp_path: Path) -> None:
+    """Its successor cannot begin on the closed store; the others hand out the tokens that they have until people act."""
+
+    async def story() -> None:
+        async with running(tmp_path / "data", workers=2) as program, with_account(program) as (_, path):
+            await until(lambda: is_up(program, 2))
+            for _ in range(20):
+                assert (await program.client.get(path, headers={"Connection": "close"})).status_code == 200
+            with closing(sqlite3.connect(tmp_path / "data" / "zhongkong.db")) as connection:
+                connection.execute("UPDATE zhongkong_meta SET moved_to = 'mysql://db/hub'")
+                connection.commit()
+            seen = program.workers
+            os.kill(min(seen), signal.SIGKILL)
+
+            async def has_tried_again() -> bool:
+                seen.update(program.workers)
+                return len(seen) >= 4
+
+            await until(has_tried_again)
+            assert (await program.client.get(path, headers={"Connection": "close"})).status_code == 200
+            program.process.terminate()
+            code, log = await program.ended()
+            assert code == 0, log
+            assert "reopen" in log
 
     asyncio.run(story())
 
