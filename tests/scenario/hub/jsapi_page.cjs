@@ -19,6 +19,8 @@ class Element {
   addEventListener(name, does) { this.heard[name] = does; }
 
   scrollIntoView() {}
+
+  remove() { this.isGone = true; }
 }
 
 const byId = Object.fromEntries(ids.map((id) => [id, new Element()]));
@@ -37,7 +39,7 @@ const context = vm.createContext({
     createElement: () => ({}),
     head: {
       append(script) {
-        seen.scripts.push({ src: script.src, key: byId.key.value });
+        seen.scripts.push({ src: script.src, key: byId.form.isGone ? byId.key.value : 'may be typed' });
         if (wechat === 'away') {
           script.onerror();
           return;

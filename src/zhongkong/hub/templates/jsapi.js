@@ -102,6 +102,7 @@
         show("outside");
         return;
       }
+      at("form").remove(); // another key is typed into a page without WeChat's script: one that was loaded anew
       show("loading");
       const isWecom = appid.includes(":");
       await load(isWecom ? "1.2.0" : "1.6.0").then(
