@@ -197,9 +197,13 @@ class Promises:
         back_at = self._oracle.stepped_back_at
         if replica.knew(slot) <= back_at:
             return True
+        watched = self._oracle.slots[slot]
+        again_at, before = watched.brought_again.get(value, (LONG_AGO, LONG_AGO))
+        if replica.knew(slot) <= again_at and before - 60.0 <= back_at:
+            return True  # the same one was stamped anew since; this replica does not know yet
         credential = self._universe.store.peek(slot).credential
         life = self._universe.life_of(slot, value)
-        if credential is None or life is None or back_at < self._oracle.slots[slot].brought.get(value, 0.0) - 60.0:
+        if credential is None or life is None or back_at < watched.brought.get(value, 0.0) - 60.0:
             return False
         known_clock = self._universe.store.clock - self._universe.store.step + replica.step_read
         return credential.expires_at - known_clock > life.expires_at - self._oracle.now()
