@@ -8,6 +8,7 @@ import click
 
 from zhongkong.adapters.stores.addresses import FileAddress, parse_address
 from zhongkong.adapters.stores.backups import back_up, put_back
+from zhongkong.adapters.stores.examining import is_there
 from zhongkong.cli.moving import open_seal
 from zhongkong.cli.session import Session
 from zhongkong.cli.words import Command, option
@@ -26,7 +27,9 @@ def backup(session: Session, file: Path, *, overwrite: bool) -> None:
     back_up(address, settings.store_prefix, file, overwrite=overwrite)
     if session.as_json:
         session.show_json({"backup": str(file), "store": str(address), "seal_file": str(settings.seal_file)})
-    else:
+    if not is_there(settings.seal_file):
+        session.complain(session.text("cli_backed_up_without_seal", path=file, seal=settings.seal_file))
+    elif not session.as_json:
         session.say("cli_backed_up", path=file, seal=settings.seal_file)
 
 

@@ -158,6 +158,29 @@ async def test_what_is_there_is_not_written_over_unasked(desk: Desk) -> None:
 
 
 @run
+async def test_only_a_backup_is_written_over(desk: Desk) -> None:
+    """Not the store that somebody runs on, whichever way it is named, and nothing that is not ours: a seal, say."""
+    await (await desk.open()).close()
+    kept = desk.store.stat().st_ino
+    linked, symbolic, seal = (desk.store.with_name(name) for name in ("linked", "symbolic", "hub.seal"))
+    os.link(desk.store, linked)
+    symbolic.symlink_to(desk.store)
+    for path in (desk.store, linked, symbolic, desk.store.parent / ".." / desk.store.parent.name / "hub.db"):
+        desk.backup = path
+        assert refused(lambda: desk.back_up(overwrite=True)) == "backup_is_store"
+    assert desk.store.stat().st_ino == kept
+    seal.write_bytes(b"a master key")
+    other, dangling = desk.store.with_name("other.db"), desk.store.with_name("dangling")
+    with closing(sqlite3.connect(other)) as tool:
+        tool.execute("CREATE TABLE notes (id INTEGER)")
+    dangling.symlink_to("nowhere")
+    for path in (seal, other, dangling):
+        desk.backup = path
+        assert refused(lambda: desk.back_up(overwrite=True)) == "backup_over_another_file"
+    assert seal.read_bytes() == b"a master key"
+
+
+@run
 async def test_what_cannot_be_restored_is_said_and_nothing_changed(desk: Desk, tmp_path: Path) -> None:
     """Each with the file that somebody has to look at."""
     assert refused(desk.back_up) == "store_missing"

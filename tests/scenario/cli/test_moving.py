@@ -95,3 +95,13 @@ def test_a_backup_is_restored(terminal: Terminal, shop: str, platform: Platform,
     assert terminal.read("restore", "hub.bak")["backup"] == "hub.bak"
     assert shop in terminal.type("account", "list").stdout
     assert sorted(path.name for path in home.glob("*.bak*")) == ["hub.bak"]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_backup_without_a_seal_says_what_is_missing(terminal: Terminal) -> None:
+    """A copy of what is not there cannot be kept."""
+    seal = default_data_dir() / "zhongkong.seal"
+    assert "no backup" in terminal.type("backup", str(seal), "--overwrite", code=7).stderr
+    seal.unlink()
+    assert "is missing" in terminal.type("backup", "hub.bak").stderr
+    assert terminal.read("backup", "hub.bak", "--overwrite")["seal_file"] == str(seal)

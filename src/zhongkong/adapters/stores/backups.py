@@ -16,7 +16,7 @@ from zhongkong.adapters.stores.addresses import FileAddress
 from zhongkong.adapters.stores.examining import examine, is_there
 from zhongkong.adapters.stores.opening import bring_along
 from zhongkong.adapters.stores.renewing import renew_restored
-from zhongkong.adapters.stores.schema import SCHEMA
+from zhongkong.adapters.stores.schema import SCHEMA, build_tables
 from zhongkong.adapters.stores.sides import Side
 from zhongkong.core.ports import Seal
 from zhongkong.errors import StoreRefused, StoreUnavailable, WrongSeal
@@ -33,8 +33,8 @@ def back_up(address: FileAddress, prefix: str, backup: Path, *, overwrite: bool)
     """
     store = Side(address, prefix)
     _ = store.read_facts_in_use()
-    if not overwrite and os.path.lexists(backup):
-        raise StoreRefused("backup_exists", path=str(backup))
+    if os.path.lexists(backup):
+        _judge_overwriting(backup, address, prefix, overwrite=overwrite)
     with _draft_of(backup) as draft:
         copy = Side(FileAddress(draft), prefix)
         with store.reading() as connection, copy.translating():
@@ -73,6 +73,25 @@ def put_back(backup: Path, address: FileAddress, prefix: str, seal: Seal, *, ove
             _replace(copy, store)
         else:
             _keep(draft, address.path)
+
+
+def _judge_overwriting(file: Path, address: FileAddress, prefix: str, *, overwrite: bool) -> None:
+    """Refuse to write over the store itself, over anything unasked, and over what is neither a backup nor a store."""
+    if is_there(file) and file.samefile(address.path):
+        raise StoreRefused("backup_is_store", path=str(file))
+    if not overwrite:
+        raise StoreRefused("backup_exists", path=str(file))
+    if not _holds_store(file, prefix):
+        raise StoreRefused("backup_over_another_file", path=str(file), prefix=prefix)
+
+
+def _holds_store(file: Path, prefix: str) -> bool:
+    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    try:
+        with closing(_open_unused(file)) as opened:
+            return opened.execute(named, (build_tables(prefix).meta.name,)).fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def _judge_backup(copy: Side, backup: Path, seal: Seal) -> None:
