@@ -41,7 +41,7 @@ def restore(session: Session, file: Path, *, overwrite: bool) -> None:
     """Have the store be what a backup holds."""
     settings = session.settings()
     address = _read_file_address(settings)
-    put_back(file, address, settings.store_prefix, open_seal(settings, address), overwrite=overwrite)
+    put_back(file, address, settings.store_prefix, open_seal(settings), overwrite=overwrite)
     if session.as_json:
         session.show_json({"backup": str(file), "store": str(address), "seal_file": str(settings.seal_file)})
     else:

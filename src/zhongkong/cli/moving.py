@@ -34,7 +34,7 @@ def copy(session: Session, old: str, new: str) -> None:
     """Copy a store, and have the copy be used from then on."""
     settings = session.settings()
     source, target = _read_address(old), _read_address(new)
-    copying = Copying(source, target, settings.store_prefix, open_seal(settings, source))
+    copying = Copying(source, target, settings.store_prefix, open_seal(settings))
     with closing(_Steps(session)) as steps:
         for progress in copying.run():
             steps.show(progress)
@@ -67,13 +67,13 @@ def restored(session: Session) -> None:
         session.say("cli_store_restored", path=side.place)
 
 
-def open_seal(settings: Settings, address: Address) -> FileSeal:
-    """Return the seal of a store that is there; none is made.
+def open_seal(settings: Settings) -> FileSeal:
+    """Return the seal of what is to be read; none is made.
 
     Raises: StoreRefused: it is not here, or cannot be read.
     """
     if not is_there(settings.seal_file):
-        raise StoreRefused("seal_not_here", path=str(settings.seal_file), store=str(address))
+        raise StoreRefused("seal_missing", path=str(settings.seal_file))
     return FileSeal(settings.seal_file)
 
 

@@ -188,12 +188,15 @@ async def test_what_cannot_be_restored_is_said_and_nothing_changed(desk: Desk, t
     store = await desk.open()
     await store.put_account(ACCOUNT)
     desk.back_up()
-    with pytest.raises(WrongSeal):
+    with pytest.raises(WrongSeal) as sealed:
         desk.restore(OTHER_KEY, overwrite=True)
-    desk.backup.write_bytes(b"no database, " * 1000)
-    with pytest.raises(StoreRefused) as caught:
-        desk.restore(overwrite=True)
-    assert (caught.value.code, caught.value.values["path"]) == ("store_damaged", str(desk.backup))
+    assert (sealed.value.code, sealed.value.values) == ("backup_of_another_seal", {"path": str(desk.backup)})
+    whole = desk.backup.read_bytes()
+    for junk in (b"no database, " * 1000, whole[: len(whole) // 2], whole[:5000] + b"junk" * 1000 + whole[9000:]):
+        desk.backup.write_bytes(junk)
+        with pytest.raises(StoreRefused) as caught:
+            desk.restore(overwrite=True)
+        assert (caught.value.code, caught.value.values["path"]) == ("backup_damaged", str(desk.backup))
     desk.backup.unlink()
     sqlite3.connect(desk.backup).close()
     assert refused(lambda: desk.restore(overwrite=True)) == "backup_holds_no_store"

@@ -105,3 +105,11 @@ def test_a_backup_without_a_seal_says_what_is_missing(terminal: Terminal) -> Non
     seal.unlink()
     assert "is missing" in terminal.type("backup", "hub.bak").stderr
     assert terminal.read("backup", "hub.bak", "--overwrite")["seal_file"] == str(seal)
+
+
+def test_a_restore_without_a_seal_asks_for_the_seal(terminal: Terminal, home: Path) -> None:
+    """On a new machine there is no store yet, and none is spoken of."""
+    (home / "hub.bak").write_bytes(b"sealed")
+    said = terminal.type("restore", "hub.bak", code=7).stderr
+    assert "zhongkong.seal" in said
+    assert "holds a store" not in said

@@ -61,9 +61,10 @@ def put_back(backup: Path, address: FileAddress, prefix: str, seal: Seal, *, ove
         raise StoreRefused("restore_store_exists", path=store.place)
     with _draft_of(address.path) as draft:
         copy = Side(FileAddress(draft), prefix)
-        with Side(FileAddress(backup), prefix).translating(), closing(_open_unused(backup)) as source:
+        with _naming(backup), copy.translating(), closing(_open_unused(backup)) as source:
             _copy_all(source, draft)
-        _judge_backup(copy, backup, seal)
+        with _naming(backup):
+            _judge_backup(copy, backup, seal)
         with copy.translating(), copy.dialect.connect_alone() as connection:
             copy.dialect.begin_alone(connection)
             _ = bring_along(connection, copy.tables, prefix)
@@ -97,13 +98,27 @@ def _holds_store(file: Path, prefix: str) -> bool:
 def _judge_backup(copy: Side, backup: Path, seal: Seal) -> None:
     facts = examine(copy.address, copy.prefix)
     if facts.faults:
-        raise StoreRefused("store_not_whole", path=str(backup), faults="; ".join(facts.faults))
+        raise StoreRefused("backup_damaged", path=str(backup), why="; ".join(facts.faults))
     if not facts.schema or not facts.seal_check:
         raise StoreRefused("backup_holds_no_store", path=str(backup), prefix=copy.prefix)
     if facts.schema > SCHEMA:
-        raise StoreRefused("store_newer", found=facts.schema, known=SCHEMA, version=facts.program or "?")
+        version = facts.program or "?"
+        raise StoreRefused("backup_newer", path=str(backup), found=facts.schema, known=SCHEMA, version=version)
     if not seal.knows(facts.seal_check):
-        raise WrongSeal("seal_of_another_store")
+        raise WrongSeal("backup_of_another_seal", path=str(backup))
+
+
+@contextmanager
+def _naming(backup: Path) -> Iterator[None]:
+    """Have an error of what was read name the backup, not the copy of it or a store."""
+    try:
+        yield
+    except StoreRefused as error:
+        if error.code == "store_damaged":
+            raise StoreRefused("backup_damaged", path=str(backup), why="SQLITE_CORRUPT") from error
+        if error.code == "store_barred":
+            raise StoreRefused("backup_unreadable", path=str(backup), why=error.values["why"]) from error
+        raise
 
 
 def _last_event(store: Side) -> int:
