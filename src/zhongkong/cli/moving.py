@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from zhongkong.adapters.seal import FileSeal
-from zhongkong.adapters.stores.addresses import Address, parse_address
+from zhongkong.adapters.stores.addresses import Address, ServerAddress, parse_address
 from zhongkong.adapters.stores.copying import Copied, Copying, Progress
 from zhongkong.adapters.stores.examining import is_there
 from zhongkong.adapters.stores.renewing import renew_restored, reopen
@@ -38,7 +38,7 @@ def copy(session: Session, old: str, new: str) -> None:
     with closing(_Steps(session)) as steps:
         for progress in copying.run():
             steps.show(progress)
-    _tell_copied(session, settings, copying.copied, Side(source, "").url, Side(target, "").url)
+    _tell_copied(session, settings, copying.copied, Side(source, ""), Side(target, ""))
 
 
 @store.command("reopen", help="cli_help_store_reopen")
@@ -114,14 +114,16 @@ class _Steps:
             self._bar = None
 
 
-def _tell_copied(session: Session, settings: Settings, copied: Copied, old: str, new: str) -> None:
+def _tell_copied(session: Session, settings: Settings, copied: Copied, old: Side, new: Side) -> None:
     count = sum(copied.rows.values())
     if session.as_json:
-        told = {"from": old, "to": new, "rows": dict(copied.rows), "unreadable": copied.unreadable}
+        told = {"from": old.url, "to": new.url, "rows": dict(copied.rows), "unreadable": copied.unreadable}
         session.show_json({**told, "seal_file": str(settings.seal_file)})
         return
-    session.say("cli_store_copied", old=old, new=new, count=count)
+    session.say("cli_store_copied", old=old.url, new=new.url, count=count)
     if copied.unreadable:
         session.say("cli_store_copied_unreadable", count=copied.unreadable)
-    session.say("cli_store_copied_next", new=new, seal=settings.seal_file)
-    session.say("cli_store_copied_undo", old=old)
+    session.say("cli_store_copied_next", new=new.url, seal=settings.seal_file)
+    if isinstance(new.address, ServerAddress):
+        session.say("cli_store_copied_server")
+    session.say("cli_store_copied_undo", old=old.url)

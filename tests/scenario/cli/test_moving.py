@@ -35,6 +35,7 @@ def test_from_a_file_to_a_server_and_back(
     monkeypatch.setenv("NEW_STORE", server.url)
     said = terminal.type("store", "copy", f"sqlite:///{file}", "NEW_STORE")
     assert str(default_data_dir() / "zhongkong.seal") in said.stdout
+    assert "sslmode" in said.stdout
     assert "Comparing" in said.stderr
     for words in (["token", shop], ["account", "list"], ["db", "check"]):
         assert f"127.0.0.1:{server.port}" in terminal.type(*words, code=7).stderr
@@ -61,7 +62,9 @@ def told_by_mysql(terminal: Terminal, own_servers: OwnServers, monkeypatch: pyte
 def test_a_move_is_undone(terminal: Terminal, shop: str, platform: Platform) -> None:
     """With words for what must not go on."""
     file = default_data_dir() / "zhongkong.db"
-    terminal.type("store", "copy", f"sqlite:///{file}", f"sqlite:///{file.with_name('new.db')}")
+    said = terminal.type("store", "copy", f"sqlite:///{file}", f"sqlite:///{file.with_name('new.db')}").stdout
+    assert f"store.url to sqlite:///{file.with_name('new.db')}," in said
+    assert "assword" not in said
     assert "new.db" in terminal.type("store", "reopen").stdout
     assert "was not moved" in terminal.type("store", "reopen", code=7).stderr
     assert terminal.type("token", shop, shows=True).stdout.strip() == platform.token()
