@@ -33,7 +33,7 @@ def store() -> None:
 def copy(session: Session, old: str, new: str) -> None:
     """Copy a store, and have the copy be used from then on."""
     settings = session.settings()
-    source, target = _read_address(old), _read_address(new)
+    source, target = _read_address(old, "FROM"), _read_address(new, "TO")
     copying = Copying(source, target, settings.store_prefix, open_seal(settings))
     with closing(_Steps(session)) as steps:
         for progress in copying.run():
@@ -77,12 +77,12 @@ def open_seal(settings: Settings) -> FileSeal:
     return FileSeal(settings.seal_file)
 
 
-def _read_address(given: str) -> Address:
+def _read_address(given: str, name: str) -> Address:
     """Return the address that a URL says, or the variable that holds one: a password need not be an argument."""
     url = given if "://" in given else os.environ.get(given, "")
     if not url:
-        raise SettingInvalid("cli_store_variable_absent")
-    return parse_address(url)
+        raise SettingInvalid("cli_store_variable_absent", name=name)
+    return parse_address(url, name)
 
 
 class _Steps:

@@ -72,17 +72,30 @@ def test_a_move_is_undone(terminal: Terminal, shop: str, platform: Platform) -> 
     assert [json.loads(line)["code"] for line in lines[-2:]] == ["store_moved", "store_reopened"]
 
 
+@pytest.mark.usefixtures("shop")
 def test_what_is_named_wrongly_is_not_repeated(terminal: Terminal, home: Path) -> None:
-    """It may be a password."""
+    """It may be a password. FROM or TO is named, and not a setting that has nothing to do with it."""
     terminal.secrets.add("hunter2")
-    for words, code in (
-        (["hunter2", "sqlite:///x.db"], 2),
-        (["oracle://hub:hunter2@db/x", "sqlite:///x.db"], 2),
-        (["sqlite:///absent.db", "sqlite:///x.db"], 7),
+    for words, code, name in (
+        (["hunter2", "sqlite:///x.db"], 2, "FROM"),
+        (["oracle://hub:hunter2@db/x", "sqlite:///x.db"], 2, "FROM"),
+        (["sqlite:///x.db", "mysql://hub:hunter2@db"], 2, "TO"),
+        (["sqlite:///absent.db", "sqlite:///x.db"], 7, f"FROM: sqlite:///{home}/absent.db"),
     ):
-        terminal.type("store", "copy", *words, code=code)
+        said = terminal.type("store", "copy", *words, code=code).stderr
+        assert "store.url" not in said
+        assert name in said
     assert not (home / "x.db").exists()
     assert not (home / "absent.db").exists()
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_server_that_is_away_is_not_promised_another_try(terminal: Terminal) -> None:
+    """Nobody tries again but the person who typed it; a hub would."""
+    file = default_data_dir() / "zhongkong.db"
+    said = terminal.type("store", "copy", f"sqlite:///{file}", "postgresql://hub@127.0.0.1:1/x", code=5).stderr
+    assert "127.0.0.1:1" in said
+    assert "a command you run again" in said
 
 
 def test_a_backup_is_restored(terminal: Terminal, shop: str, platform: Platform, home: Path) -> None:

@@ -116,7 +116,12 @@ class Copying:
     # --- before
 
     def _judge_old(self) -> None:
-        facts = self._old.read_facts()
+        try:
+            facts = self._old.read_facts()
+        except StoreRefused as error:
+            if error.code == "store_missing":
+                raise StoreRefused("copy_nothing_there", place=self._old.url, prefix=self._old.prefix) from error
+            raise
         if facts.filled_by is not None:
             raise StoreRefused("store_unfinished")
         if facts.moved_to not in (None, self._new.url):
