@@ -8,6 +8,7 @@ import click
 
 from zhongkong.adapters.stores.addresses import FileAddress, parse_address
 from zhongkong.adapters.stores.backups import back_up, put_back
+from zhongkong.adapters.stores.dumps import plan_dumping
 from zhongkong.adapters.stores.examining import is_there
 from zhongkong.cli.moving import open_seal
 from zhongkong.cli.session import Session
@@ -56,8 +57,6 @@ def _read_file_address(settings: Settings) -> FileAddress:
     address = parse_address(settings.store_url)
     if isinstance(address, FileAddress):
         return address
-    place, seal = str(address), str(settings.seal_file)
-    if address.engine == "postgresql":
-        prefix = settings.store_prefix
-        raise RequestRefused("backup_by_pg_dump", place=place, database=address.database, prefix=prefix, seal=seal)
-    raise RequestRefused("backup_by_mysqldump", place=place, database=address.database, seal=seal)
+    dumping = plan_dumping(address, settings.store_prefix)
+    named = {"place": str(address), "seal": str(settings.seal_file)}
+    raise RequestRefused("backup_by_own_tools", dump=dumping.dump, load=dumping.load, **named)

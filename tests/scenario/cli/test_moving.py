@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,6 +28,7 @@ def test_from_a_file_to_a_server_and_back(
     shop: str,
     platform: Platform,
     own_servers: OwnServers,
+    home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same token there, without another mint; the old one says where; no password is shown anywhere."""
@@ -42,8 +45,14 @@ def test_from_a_file_to_a_server_and_back(
     assert "store_moved" in {one["code"] for one in terminal.read("doctor", code=1)["findings"]}
     monkeypatch.setenv("ZHONGKONG_STORE_URL", server.url)
     assert terminal.type("token", shop, shows=True).stdout.strip() == minted
-    assert "pg_dump" in terminal.type("backup", "x.bak", code=1).stderr
-    assert "mysqldump" in told_by_mysql(terminal, own_servers, monkeypatch)
+    dump, load = commands(terminal)
+    run_in_shell(dump, home)
+    assert (home / "zhongkong.dump").stat().st_mode & 0o077 == 0
+    terminal.type("account", "remove", shop, "--yes")
+    run_in_shell(load, home)
+    assert terminal.type("token", shop, shows=True).stdout.strip() == minted
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", own_servers.of("mysql").url)
+    assert "mysqldump" in commands(terminal)[0]
     monkeypatch.setenv("ZHONGKONG_STORE_URL", server.url)
     assert "write back" in terminal.type("store", "restored").stdout
     back = file.with_name("back.db")
@@ -53,10 +62,18 @@ def test_from_a_file_to_a_server_and_back(
     assert terminal.type("token", shop, shows=True).stdout.strip() == minted
 
 
-def told_by_mysql(terminal: Terminal, own_servers: OwnServers, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return what is said where the store is in MySQL: nothing need be reached for that."""
-    monkeypatch.setenv("ZHONGKONG_STORE_URL", own_servers.of("mysql").url)
-    return terminal.type("restore", "x.bak", code=1).stderr
+def commands(terminal: Terminal) -> tuple[str, str]:
+    """Return the commands that are told where a store is on a server."""
+    told = terminal.type("backup", "x.bak", code=1).stderr
+    dump, load, after = (line.strip() for line in told.splitlines() if line.startswith("  "))
+    assert after == "zhongkong store restored"
+    return dump, load
+
+
+def run_in_shell(command: str, directory: Path) -> None:
+    """Do what was told, as it stands."""
+    environ = {**os.environ, "PGPASSWORD": PASSWORD}
+    subprocess.run(["sh", "-c", command], check=True, cwd=directory, env=environ, timeout=60)
 
 
 def test_a_move_is_undone(terminal: Terminal, shop: str, platform: Platform) -> None:
