@@ -58,5 +58,5 @@ def _read_file_address(settings: Settings) -> FileAddress:
     if isinstance(address, FileAddress):
         return address
     dumping = plan_dumping(address, settings.store_prefix)
-    named = {"place": str(address), "seal": str(settings.seal_file)}
-    raise RequestRefused("backup_by_own_tools", dump=dumping.dump, load=dumping.load, **named)
+    place, seal = str(address), str(settings.seal_file)
+    raise RequestRefused("backup_by_own_tools", place=place, seal=seal, dump=dumping.dump, load=dumping.load)
