@@ -8,6 +8,8 @@ import click
 
 from zhongkong.adapters.stores.addresses import FileAddress, parse_address
 from zhongkong.adapters.stores.backups import back_up, put_back
+from zhongkong.adapters.stores.dumps import plan_dumping
+from zhongkong.adapters.stores.examining import is_there
 from zhongkong.cli.moving import open_seal
 from zhongkong.cli.session import Session
 from zhongkong.cli.words import Command, option
@@ -26,7 +28,9 @@ def backup(session: Session, file: Path, *, overwrite: bool) -> None:
     back_up(address, settings.store_prefix, file, overwrite=overwrite)
     if session.as_json:
         session.show_json({"backup": str(file), "store": str(address), "seal_file": str(settings.seal_file)})
-    else:
+    if not is_there(settings.seal_file):
+        session.complain(session.text("cli_backed_up_without_seal", path=file, seal=settings.seal_file))
+    elif not session.as_json:
         session.say("cli_backed_up", path=file, seal=settings.seal_file)
 
 
@@ -38,7 +42,7 @@ def restore(session: Session, file: Path, *, overwrite: bool) -> None:
     """Have the store be what a backup holds."""
     settings = session.settings()
     address = _read_file_address(settings)
-    put_back(file, address, settings.store_prefix, open_seal(settings, address), overwrite=overwrite)
+    put_back(file, address, settings.store_prefix, open_seal(settings), overwrite=overwrite)
     if session.as_json:
         session.show_json({"backup": str(file), "store": str(address), "seal_file": str(settings.seal_file)})
     else:
@@ -53,8 +57,6 @@ def _read_file_address(settings: Settings) -> FileAddress:
     address = parse_address(settings.store_url)
     if isinstance(address, FileAddress):
         return address
+    dumping = plan_dumping(address, settings.store_prefix)
     place, seal = str(address), str(settings.seal_file)
-    if address.engine == "postgresql":
-        prefix = settings.store_prefix
-        raise RequestRefused("backup_by_pg_dump", place=place, database=address.database, prefix=prefix, seal=seal)
-    raise RequestRefused("backup_by_mysqldump", place=place, database=address.database, seal=seal)
+    raise RequestRefused("backup_by_own_tools", place=place, seal=seal, dump=dumping.dump, load=dumping.load)

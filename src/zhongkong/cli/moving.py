@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from zhongkong.adapters.seal import FileSeal
-from zhongkong.adapters.stores.addresses import Address, parse_address
+from zhongkong.adapters.stores.addresses import Address, ServerAddress, parse_address
 from zhongkong.adapters.stores.copying import Copied, Copying, Progress
 from zhongkong.adapters.stores.examining import is_there
 from zhongkong.adapters.stores.renewing import renew_restored, reopen
@@ -33,12 +33,12 @@ def store() -> None:
 def copy(session: Session, old: str, new: str) -> None:
     """Copy a store, and have the copy be used from then on."""
     settings = session.settings()
-    source, target = _read_address(old), _read_address(new)
-    copying = Copying(source, target, settings.store_prefix, open_seal(settings, source))
+    source, target = _read_address(old, "FROM"), _read_address(new, "TO")
+    copying = Copying(source, target, settings.store_prefix, open_seal(settings))
     with closing(_Steps(session)) as steps:
         for progress in copying.run():
             steps.show(progress)
-    _tell_copied(session, settings, copying.copied, Side(source, "").url, Side(target, "").url)
+    _tell_copied(session, settings, copying.copied, Side(source, ""), Side(target, ""))
 
 
 @store.command("reopen", help="cli_help_store_reopen")
@@ -67,22 +67,22 @@ def restored(session: Session) -> None:
         session.say("cli_store_restored", path=side.place)
 
 
-def open_seal(settings: Settings, address: Address) -> FileSeal:
-    """Return the seal of a store that is there; none is made.
+def open_seal(settings: Settings) -> FileSeal:
+    """Return the seal of what is to be read; none is made.
 
     Raises: StoreRefused: it is not here, or cannot be read.
     """
     if not is_there(settings.seal_file):
-        raise StoreRefused("seal_not_here", path=str(settings.seal_file), store=str(address))
+        raise StoreRefused("seal_missing", path=str(settings.seal_file))
     return FileSeal(settings.seal_file)
 
 
-def _read_address(given: str) -> Address:
+def _read_address(given: str, name: str) -> Address:
     """Return the address that a URL says, or the variable that holds one: a password need not be an argument."""
     url = given if "://" in given else os.environ.get(given, "")
     if not url:
-        raise SettingInvalid("cli_store_variable_absent")
-    return parse_address(url)
+        raise SettingInvalid("cli_store_variable_absent", name=name)
+    return parse_address(url, name)
 
 
 class _Steps:
@@ -114,14 +114,16 @@ class _Steps:
             self._bar = None
 
 
-def _tell_copied(session: Session, settings: Settings, copied: Copied, old: str, new: str) -> None:
+def _tell_copied(session: Session, settings: Settings, copied: Copied, old: Side, new: Side) -> None:
     count = sum(copied.rows.values())
     if session.as_json:
-        told = {"from": old, "to": new, "rows": dict(copied.rows), "unreadable": copied.unreadable}
+        told = {"from": old.url, "to": new.url, "rows": dict(copied.rows), "unreadable": copied.unreadable}
         session.show_json({**told, "seal_file": str(settings.seal_file)})
         return
-    session.say("cli_store_copied", old=old, new=new, count=count)
+    session.say("cli_store_copied", old=old.url, new=new.url, count=count)
     if copied.unreadable:
         session.say("cli_store_copied_unreadable", count=copied.unreadable)
-    session.say("cli_store_copied_next", new=new, seal=settings.seal_file)
-    session.say("cli_store_copied_undo", old=old)
+    session.say("cli_store_copied_next", new=new.url, seal=settings.seal_file)
+    if isinstance(new.address, ServerAddress):
+        session.say("cli_store_copied_server")
+    session.say("cli_store_copied_undo", old=old.url)

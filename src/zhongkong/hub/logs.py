@@ -29,7 +29,8 @@ FIELDS = "zhongkong_fields"
 """Where a log record keeps what a JSON line has as members of its own."""
 WARNED = frozenset(
     {
-        *("mint_failed", "condemned", "foreign_mint", "foreign_token", "contested", "store_clock_stepped"),
+        *("mint_failed", "condemned", "foreign_mint", "foreign_token", "contested"),
+        *("store_clock_stepped", "store_moved"),
         *("sink_failing", "sink_foreign_writer"),
         *("gateway_unhealed", "gateway_unreachable", "gateway_quota_spent"),
         *("push_refused", "push_undelivered", "push_answer_unfit"),

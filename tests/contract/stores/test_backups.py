@@ -158,6 +158,29 @@ async def test_what_is_there_is_not_written_over_unasked(desk: Desk) -> None:
 
 
 @run
+async def test_only_a_backup_is_written_over(desk: Desk) -> None:
+    """Not the store that somebody runs on, whichever way it is named, and nothing that is not ours: a seal, say."""
+    await (await desk.open()).close()
+    kept = desk.store.stat().st_ino
+    linked, symbolic, seal = (desk.store.with_name(name) for name in ("linked", "symbolic", "hub.seal"))
+    os.link(desk.store, linked)
+    symbolic.symlink_to(desk.store)
+    for path in (desk.store, linked, symbolic, desk.store.parent / ".." / desk.store.parent.name / "hub.db"):
+        desk.backup = path
+        assert refused(lambda: desk.back_up(overwrite=True)) == "backup_is_store"
+    assert desk.store.stat().st_ino == kept
+    seal.write_bytes(b"a master key")
+    other, dangling = desk.store.with_name("other.db"), desk.store.with_name("dangling")
+    with closing(sqlite3.connect(other)) as tool:
+        tool.execute("CREATE TABLE notes (id INTEGER)")
+    dangling.symlink_to("nowhere")
+    for path in (seal, other, dangling):
+        desk.backup = path
+        assert refused(lambda: desk.back_up(overwrite=True)) == "backup_over_another_file"
+    assert seal.read_bytes() == b"a master key"
+
+
+@run
 async def test_what_cannot_be_restored_is_said_and_nothing_changed(desk: Desk, tmp_path: Path) -> None:
     """Each with the file that somebody has to look at."""
     assert refused(desk.back_up) == "store_missing"
@@ -165,12 +188,15 @@ async def test_what_cannot_be_restored_is_said_and_nothing_changed(desk: Desk, t
     store = await desk.open()
     await store.put_account(ACCOUNT)
     desk.back_up()
-    with pytest.raises(WrongSeal):
+    with pytest.raises(WrongSeal) as sealed:
         desk.restore(OTHER_KEY, overwrite=True)
-    desk.backup.write_bytes(b"no database, " * 1000)
-    with pytest.raises(StoreRefused) as caught:
-        desk.restore(overwrite=True)
-    assert (caught.value.code, caught.value.values["path"]) == ("store_damaged", str(desk.backup))
+    assert (sealed.value.code, sealed.value.values) == ("backup_of_another_seal", {"path": str(desk.backup)})
+    whole = desk.backup.read_bytes()
+    for junk in (b"no database, " * 1000, whole[: len(whole) // 2], whole[:5000] + b"junk" * 1000 + whole[9000:]):
+        desk.backup.write_bytes(junk)
+        with pytest.raises(StoreRefused) as caught:
+            desk.restore(overwrite=True)
+        assert (caught.value.code, caught.value.values["path"]) == ("backup_damaged", str(desk.backup))
     desk.backup.unlink()
     sqlite3.connect(desk.backup).close()
     assert refused(lambda: desk.restore(overwrite=True)) == "backup_holds_no_store"

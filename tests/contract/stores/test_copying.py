@@ -134,14 +134,14 @@ async def test_what_is_copied_is_the_same_for_every_caller(places: Places) -> No
     assert all(step.done <= step.total for step in steps)
     new = await places.open(places.new)
     after = await contents(new)
-    *_, moved = after[3]
-    assert (moved.event.code, moved.event.values) == ("store_moved", {"place": places.side(places.new).url})
+    *_, copied = after[3]
+    assert (copied.event.code, copied.event.values) == ("store_copied", {"place": places.side(places.old).url})
     after[3] = after[3][:-1]
     assert after == before
     assert after[5][0].name == "MP_verify_1.txt"
     assert (await new.changes(NEVER)).incarnation != incarnation
     await new.tell([told()])
-    assert (await new.last_events(1))[0].id == moved.id + 1
+    assert (await new.last_events(1))[0].id == copied.id + 1
     await new.close()
     assert (sum(job.copied.rows.values()), job.copied.unreadable) == (steps[-1].total, 0)
     assert len(job.copied.rows) == 7
@@ -193,7 +193,7 @@ async def test_a_copy_that_is_cut_off_anywhere_goes_on(files: Places) -> None:
     assert total > 20
     new = await files.open(files.new)
     after = await contents(new)
-    after[3] = [one for one in after[3] if one.event.code != "store_moved"]
+    after[3] = [one for one in after[3] if one.event.code != "store_copied"]
     assert after == before
     await new.close()
 
@@ -398,6 +398,19 @@ async def test_a_database_that_was_only_upgraded_is_empty(files: Places) -> None
     with pytest.raises(StoreRefused) as caught:
         list(files.copying().run())
     assert caught.value.code == "copy_done"
+
+
+@run
+async def test_a_store_that_was_moved_on_itself_is_not_said_to_be_in_use(files: Places) -> None:
+    """Nothing is copied into it, and the error says where it went."""
+    await (await files.open(files.old)).close()
+    third = parse_address(f"{files.side(files.new).url}.third")
+    list(files.copying().run())
+    list(Copying(files.new, third, files.prefix, SEAL).run())
+    for old in (files.old, third):
+        with pytest.raises(StoreRefused) as caught:
+            list(Copying(old, files.new, files.prefix, SEAL).run())
+        assert (caught.value.code, caught.value.values["moved_to"]) == ("copy_onto_moved", files.side(third).url)
 
 
 @run

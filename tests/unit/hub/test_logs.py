@@ -76,10 +76,11 @@ def test_an_event_is_told_in_words_and_in_fields(stream: io.StringIO) -> None:
     assert (line["event"], line["appid"], line["values"]["generation"], line["level"]) == ("minted", "wx1", 3, "info")
 
 
-def test_an_event_that_somebody_should_see_is_a_warning(stream: io.StringIO) -> None:
+@pytest.mark.parametrize("event", [Event("contested", "wx1"), Event("store_moved", "", {"place": "sqlite:////x.db"})])
+def test_an_event_that_somebody_should_see_is_a_warning(event: Event, stream: io.StringIO) -> None:
     """Log watchers look for levels."""
     configure_logging("json", stream)
-    log_event(KeptEvent(9, 0.0, Event("contested", "wx1")), "zh")
+    log_event(KeptEvent(9, 0.0, event), "zh")
     assert json.loads(stream.getvalue())["level"] == "warning"
 
 

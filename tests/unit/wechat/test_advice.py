@@ -175,3 +175,11 @@ def test_wecoms_40001_is_the_secret_and_final() -> None:
 def test_a_repeated_dead_token_is_told_in_words(lang: Language) -> None:
     """Only a person can look at the console."""
     assert AGENT in explain_trouble("token_repeated", lang, AGENT)
+
+
+def test_another_store_is_told_of_without_guessing_what_became_of_the_old_one() -> None:
+    """It may have been lost, keys and all, or put back with its keys, and it need not be in a directory."""
+    text = explain_event("store_replaced", "en", "", {"accounts": 2})
+    assert "zhongkong key list" in text
+    assert "that are missing" in text
+    assert "data directory" not in text

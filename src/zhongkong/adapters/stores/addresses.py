@@ -54,8 +54,8 @@ class ServerAddress:
 Address: TypeAlias = FileAddress | ServerAddress
 
 
-def parse_address(url: str) -> Address:
-    """Return where `url` says that the store is.
+def parse_address(url: str, name: str = "store.url") -> Address:
+    """Return where `url` says that the store is; an error calls it `name`.
 
     Raises: SettingInvalid: it says nothing that can be used. It is not repeated, for it may hold a password.
     """
@@ -63,20 +63,22 @@ def parse_address(url: str) -> Address:
         return FileAddress(Path(url.removeprefix(SQLITE)))
     scheme = url.partition("://")[0]
     if scheme not in ENGINES:
-        raise SettingInvalid("store_kind_unknown", scheme=scheme if scheme.isalnum() and scheme != url else "?")
+        shown = scheme if scheme.isalnum() and scheme != url else "?"
+        raise SettingInvalid("store_kind_unknown", name=name, scheme=shown)
     try:
-        return _parse_server(ENGINES[scheme], url)
+        return _parse_server(ENGINES[scheme], url, name)
     except ValueError:
-        raise SettingInvalid("store_url_unfit", scheme=scheme) from None  # it may quote the password
+        raise SettingInvalid("store_url_unfit", name=name, scheme=scheme) from None  # it may quote the password
 
 
-def _parse_server(engine: str, url: str) -> ServerAddress:
+def _parse_server(engine: str, url: str, name: str) -> ServerAddress:
     parts = urlsplit(url)
     login, _, places = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    for name in options.keys() - OPTIONS[engine]:
-        raise SettingInvalid("store_option_unknown", option=name, known=", ".join(sorted(OPTIONS[engine])))
+    for option in options.keys() - OPTIONS[engine]:
+        known = ", ".join(sorted(OPTIONS[engine]))
+        raise SettingInvalid("store_option_unknown", name=name, option=option, known=known)
     hosts = tuple(_parse_host(place, PORTS[engine]) for place in places.split(",") if place)
     has_socket = bool({"host", "unix_socket"} & options.keys())
     database = unquote(parts.path.removeprefix("/"))

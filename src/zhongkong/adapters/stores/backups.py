@@ -16,7 +16,7 @@ from zhongkong.adapters.stores.addresses import FileAddress
 from zhongkong.adapters.stores.examining import examine, is_there
 from zhongkong.adapters.stores.opening import bring_along
 from zhongkong.adapters.stores.renewing import renew_restored
-from zhongkong.adapters.stores.schema import SCHEMA
+from zhongkong.adapters.stores.schema import SCHEMA, build_tables
 from zhongkong.adapters.stores.sides import Side
 from zhongkong.core.ports import Seal
 from zhongkong.errors import StoreRefused, StoreUnavailable, WrongSeal
@@ -33,8 +33,8 @@ def back_up(address: FileAddress, prefix: str, backup: Path, *, overwrite: bool)
     """
     store = Side(address, prefix)
     _ = store.read_facts_in_use()
-    if not overwrite and os.path.lexists(backup):
-        raise StoreRefused("backup_exists", path=str(backup))
+    if os.path.lexists(backup):
+        _judge_overwriting(backup, address, prefix, overwrite=overwrite)
     with _draft_of(backup) as draft:
         copy = Side(FileAddress(draft), prefix)
         with store.reading() as connection, copy.translating():
@@ -61,9 +61,10 @@ def put_back(backup: Path, address: FileAddress, prefix: str, seal: Seal, *, ove
         raise StoreRefused("restore_store_exists", path=store.place)
     with _draft_of(address.path) as draft:
         copy = Side(FileAddress(draft), prefix)
-        with Side(FileAddress(backup), prefix).translating(), closing(_open_unused(backup)) as source:
+        with _naming(backup), copy.translating(), closing(_open_unused(backup)) as source:
             _copy_all(source, draft)
-        _judge_backup(copy, backup, seal)
+        with _naming(backup):
+            _judge_backup(copy, backup, seal)
         with copy.translating(), copy.dialect.connect_alone() as connection:
             copy.dialect.begin_alone(connection)
             _ = bring_along(connection, copy.tables, prefix)
@@ -75,16 +76,49 @@ def put_back(backup: Path, address: FileAddress, prefix: str, seal: Seal, *, ove
             _keep(draft, address.path)
 
 
+def _judge_overwriting(file: Path, address: FileAddress, prefix: str, *, overwrite: bool) -> None:
+    """Refuse to write over the store itself, over anything unasked, and over what is neither a backup nor a store."""
+    if is_there(file) and file.samefile(address.path):
+        raise StoreRefused("backup_is_store", path=str(file))
+    if not overwrite:
+        raise StoreRefused("backup_exists", path=str(file))
+    if not _holds_store(file, prefix):
+        raise StoreRefused("backup_over_another_file", path=str(file), prefix=prefix)
+
+
+def _holds_store(file: Path, prefix: str) -> bool:
+    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    try:
+        with closing(_open_unused(file)) as opened:
+            return opened.execute(named, (build_tables(prefix).meta.name,)).fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
 def _judge_backup(copy: Side, backup: Path, seal: Seal) -> None:
     facts = examine(copy.address, copy.prefix)
     if facts.faults:
-        raise StoreRefused("store_not_whole", path=str(backup), faults="; ".join(facts.faults))
+        raise StoreRefused("backup_damaged", path=str(backup), why="; ".join(facts.faults))
     if not facts.schema or not facts.seal_check:
         raise StoreRefused("backup_holds_no_store", path=str(backup), prefix=copy.prefix)
     if facts.schema > SCHEMA:
-        raise StoreRefused("store_newer", found=facts.schema, known=SCHEMA, version=facts.program or "?")
+        version = facts.program or "?"
+        raise StoreRefused("backup_newer", path=str(backup), found=facts.schema, known=SCHEMA, version=version)
     if not seal.knows(facts.seal_check):
-        raise WrongSeal("seal_of_another_store")
+        raise WrongSeal("backup_of_another_seal", path=str(backup))
+
+
+@contextmanager
+def _naming(backup: Path) -> Iterator[None]:
+    """Have an error of what was read name the backup, not the copy of it or a store."""
+    try:
+        yield
+    except StoreRefused as error:
+        if error.code == "store_damaged":
+            raise StoreRefused("backup_damaged", path=str(backup), why="SQLITE_CORRUPT") from error
+        if error.code == "store_barred":
+            raise StoreRefused("backup_unreadable", path=str(backup), why=error.values["why"]) from error
+        raise
 
 
 def _last_event(store: Side) -> int:

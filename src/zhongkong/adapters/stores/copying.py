@@ -116,7 +116,12 @@ class Copying:
     # --- before
 
     def _judge_old(self) -> None:
-        facts = self._old.read_facts()
+        try:
+            facts = self._old.read_facts()
+        except StoreRefused as error:
+            if error.code == "store_missing":
+                raise StoreRefused("copy_nothing_there", place=self._old.url, prefix=self._old.prefix) from error
+            raise
         if facts.filled_by is not None:
             raise StoreRefused("store_unfinished")
         if facts.moved_to not in (None, self._new.url):
@@ -141,6 +146,8 @@ class Copying:
                 connection.execute(insert(new.tables.meta).values(**facts, **made_at, filled_by=self._fence))
             elif standing.incarnation == self._incarnation:
                 raise StoreRefused("copy_onto_itself", place=new.url)
+            elif standing.moved_to is not None:
+                raise StoreRefused("copy_onto_moved", place=new.url, moved_to=standing.moved_to)
             elif standing.filled_by is None and not self._is_empty(connection):
                 raise StoreRefused("copy_done" if self._is_resumed else "copy_not_empty", place=new.url)
             else:
@@ -290,6 +297,14 @@ class Copying:
                 same = {"seal_check": standing.seal_check, "signing_key": standing.signing_key}
                 connection.execute(update(new.tables.meta).values(**anew, **same, filled_by=None))
                 new.dialect.count_on(connection, new.tables.events.c.id)
+                self._tell_copied(connection)
+
+    def _tell_copied(self, connection: Connection) -> None:
+        """Have the event that tells people to come here tell where all this came from: they are here."""
+        events = self._new.tables.events
+        moved = select(func.max(events.c.id)).where(events.c.code == "store_moved")
+        told = write_event(Event("store_copied", "", {"place": self._old.url}), self._new.dialect.now(connection))
+        connection.execute(update(events).where(events.c.id == connection.execute(moved).scalar_one()).values(**told))
 
 
 def _lease_of(row: Row[Any]) -> Lease | None:
