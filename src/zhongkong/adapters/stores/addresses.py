@@ -20,6 +20,11 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     "mysql": frozenset({"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_disabled"}),
 }
 """What may stand behind the question mark, by engine; the drivers' own names."""
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "ssl_disabled": ("true", "false"),
+}
+"""What an option may say, where that is a choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,9 @@ def _parse_server(engine: str, url: str) -> ServerAddress:
     options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     for name in options.keys() - OPTIONS[engine]:
         raise SettingInvalid("store_option_unknown", option=name, known=", ".join(sorted(OPTIONS[engine])))
+    for name in options.keys() & VALUES.keys():
+        if options[name] not in VALUES[name]:
+            raise SettingInvalid("store_option_unfit", option=name, known=", ".join(VALUES[name]))
     hosts = tuple(_parse_host(place, PORTS[engine]) for place in places.split(",") if place)
     has_socket = bool({"host", "unix_socket"} & options.keys())
     database = unquote(parts.path.removeprefix("/"))
