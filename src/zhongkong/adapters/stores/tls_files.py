@@ -44,4 +44,6 @@ def _read(option: str, path: Path) -> None:
         if not (option == "ssl_ca" and path.is_dir()):
             path.open("rb").close()
     except OSError as error:
-        raise SettingInvalid("store_tls_file_unreadable", option=option, path=path, why=error.strerror) from None
+        raise SettingInvalid(
+            "store_tls_file_unreadable", option=option, path=str(path), why=error.strerror or type(error).__name__
+        ) from None
