@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 from contextlib import closing
@@ -10,11 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.scenario.cli.house import Platform, Terminal
 from zhongkong.adapters.platform import Stamp
 from zhongkong.cli.doctor.findings import Findings, State
-from zhongkong.cli.doctor.network import compare_clocks
+from zhongkong.cli.doctor.network import compare_clocks, look_at_hub
 from zhongkong.settings import default_data_dir
 
 
@@ -133,6 +136,28 @@ def test_a_platform_that_speaks_no_tls_is_told(terminal: Terminal, shop: str, pl
     """A proxy that rewrites TLS, or a wrong port, looks like this."""
     terminal.type("account", "set", shop, "--base-url", platform.url.replace("http", "https"), code=5)
     assert "doctor_no_tls" in _codes(terminal.read("doctor", code=1), "todo")
+
+
+@pytest.mark.parametrize(
+    ("store", "code"), [("away", "doctor_hub_store_away"), ("unwritable", "doctor_hub_store_unwritable"), ("ok", "")]
+)
+def test_a_hub_that_lost_its_store_is_told_by_what_it_says_itself(store: str, code: str) -> None:
+    """From elsewhere, and where only the hub holds on to a file that was replaced, all looks well."""
+    findings = Findings("en")
+
+    async def look() -> None:
+        async def answer(request: web.Request) -> web.Response:
+            is_health = request.path == "/healthz"
+            told = {"version": "1"} if is_health else {"store": store}
+            return web.json_response(told, status=200 if is_health else 503)
+
+        app = web.Application()
+        app.router.add_get("/{name}", answer)
+        async with TestServer(app) as server:
+            await look_at_hub(str(server.make_url("")).rstrip("/"), findings)
+
+    asyncio.run(look())
+    assert [one.code for one in findings.found] == ["doctor_hub", *([code] if code else [])]
 
 
 def test_a_disk_that_is_nearly_full_is_told(terminal: Terminal, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:

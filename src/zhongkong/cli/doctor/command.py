@@ -15,7 +15,7 @@ from zhongkong.adapters.stores.addresses import FileAddress, parse_address
 from zhongkong.cli.api import Api, ApiRefused, open_here, url_of
 from zhongkong.cli.doctor.findings import Area, Findings, State
 from zhongkong.cli.doctor.leaders import look_at_leaders
-from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_way
+from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_store_of, look_at_way
 from zhongkong.cli.doctor.sinks import look_at_sinks
 from zhongkong.cli.doctor.storage import look_at_bell, look_at_settings, look_at_storage
 from zhongkong.cli.doctor.tls import look_at_tls
@@ -104,6 +104,7 @@ async def _look_at_hub_there(session: Session, url: str, findings: Findings) -> 
     """Look at a hub elsewhere: the way to it, the key, its accounts."""
     if not await look_at_way(url, findings):
         return
+    await look_at_store_of(url.rstrip("/"), findings)
     try:
         async with session.api() as api:
             key = await api.ask("GET", "/v1/whoami")
