@@ -91,6 +91,23 @@ def test_files_that_others_may_read_are_told_with_the_command_that_mends_them(te
     assert "seal_exposed" in _codes(terminal.read("doctor", code=1), "todo")
 
 
+def test_settings_with_a_password_are_for_their_owner_only(
+    terminal: Terminal, home: Path, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    """Others may read a file that says nothing secret."""
+    monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    file = home / "zhongkong.toml"
+    file.write_text("port = 8601\n")
+    file.chmod(0o644)
+    assert "doctor_exposed" not in _codes(terminal.read("doctor", code=1), "todo")
+    file.write_text("[store]\nurl = 'mysql://hub:hunter2@127.0.0.1:1/z'\n")
+    terminal.secrets.add("hunter2")
+    assert "chmod 600 zhongkong.toml" in " ".join(terminal.type("doctor", code=1).stdout.split())
+    assert "doctor_exposed" in _codes(terminal.read("doctor", code=1), "todo")
+    file.chmod(0o600)
+    assert "doctor_exposed" not in _codes(terminal.read("doctor", code=1), "todo")
+
+
 def test_a_lost_or_wrong_seal_is_told_and_none_is_made(terminal: Terminal, shop: str) -> None:
     """A new seal in place of the lost one would look like a loss of everything."""
     assert shop
