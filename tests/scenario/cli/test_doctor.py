@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +109,29 @@ def test_settings_with_a_password_are_for_their_owner_only(
     assert "doctor_exposed" not in _codes(terminal.read("doctor", code=1), "todo")
 
 
+@pytest.mark.usefixtures("shop")
+def test_a_bell_that_cannot_be_had_is_told_once_and_the_rest_is_looked_at(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything but the bell works without it."""
+    monkeypatch.setitem(sys.modules, "zhongkong.adapters.bells.redis", None)
+    monkeypatch.setenv("ZHONGKONG_STORE_BELL", "redis://127.0.0.1:1/0")
+    told = terminal.read("doctor", code=1)
+    assert [one["code"] for one in told["findings"] if one["state"] == "todo"] == ["bell_needs_redis"]
+    assert {"doctor_account", "doctor_answers"} <= _codes(told, "good")
+
+
+@pytest.mark.parametrize("url", ["mysql://hub@127.0.0.1:1/z", "postgresql://hub@127.0.0.1/z?sslmode=banana"])
+def test_a_store_that_cannot_be_opened_is_one_finding(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, url: str, away: str
+) -> None:
+    """Which platform its accounts need is not known then, and whether that can be reached is no trouble of today."""
+    monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", url)
+    told = terminal.read("doctor", code=1)
+    assert [one["area"] for one in told["findings"] if one["state"] == "todo"] == ["store"]
+
+
 def test_a_lost_or_wrong_seal_is_told_and_none_is_made(terminal: Terminal, shop: str) -> None:
     """A new seal in place of the lost one would look like a loss of everything."""
     assert shop
@@ -129,7 +153,7 @@ def test_a_damaged_store_is_told(terminal: Terminal, shop: str) -> None:
     (default_data_dir() / "zhongkong.db").write_bytes(b"no database, " * 1000)
     told = terminal.read("doctor", code=1)
     assert "store_damaged" in _codes(told, "todo")
-    assert {"network", "hub"} <= {finding["area"] for finding in told["findings"]}
+    assert {"files", "hub"} <= {finding["area"] for finding in told["findings"]}
 
 
 def test_an_account_that_is_blocked_is_told_with_its_fix(terminal: Terminal, platform: Platform) -> None:
