@@ -2,9 +2,11 @@
 
 ZHONGKONG_HUB、ZHONGKONG_KEY：令牌向哪个中控要。WECHAT_APPID：哪个账号。SHOP_TEMPLATE：发货通知的模板 ID。
 SHOP_TOKEN：公众平台上填的 Token；服务器地址填 https://…/wechat，或者填中控的，由它转过来。
+只读明文模式、兼容模式的消息；安全模式的要先解密。
 """
 
 import os
+import sys
 
 import httpx
 from flask import Flask, abort, request
@@ -14,6 +16,7 @@ from wechatpy.utils import check_signature
 
 import zhongkong
 
+NEEDED = ("ZHONGKONG_HUB", "WECHAT_APPID", "SHOP_TEMPLATE", "SHOP_TOKEN")
 ORDERS = {"1024": "顺丰 SF1234567890"}
 
 
@@ -73,6 +76,9 @@ def build_app(shop, token):
 
 
 def create_app():
+    missing = [name for name in NEEDED if not os.environ.get(name)]
+    if missing:
+        sys.exit(f"缺少环境变量：{'、'.join(missing)}。各是什么，见 shop.py 开头。")
     source, appid = zhongkong.connect(os.environ["ZHONGKONG_HUB"]), os.environ["WECHAT_APPID"]
     api = os.environ.get("WECHAT_API", "https://api.weixin.qq.com")
     return build_app(Shop(source, appid, os.environ["SHOP_TEMPLATE"], api), os.environ["SHOP_TOKEN"])

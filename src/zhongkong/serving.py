@@ -49,7 +49,7 @@ from zhongkong.hub.workers import CANNOT_START, TRY_AGAIN, Supervisor
 from zhongkong.keeper.keeper import Keeper
 from zhongkong.keeper.sinks import SinkKeeper
 from zhongkong.keeper.upkeep import run_for_ever, sweep_for_ever, sweep_pushes_for_ever
-from zhongkong.messages import Language, render
+from zhongkong.messages import Language, choose_language, render
 from zhongkong.settings import Settings, read_sinks
 from zhongkong.wechat.advice import explain_error
 
@@ -159,7 +159,10 @@ async def seat_hub(
     """
     async with seat(settings) as seats, AsyncExitStack() as running:
         keeper, store, draining = seats.keeper, seats.store, draining or asyncio.Event()
-        keyring, tail = Keyring(store, seats.clock, keeper.known.told_now), Tail(store)
+        keyring, tail = (
+            Keyring(store, seats.clock, keeper.known.told_now),
+            Tail(store, log_events_in or choose_language(settings.lang)),
+        )
         if log_events_in is not None:
             tail.listen(partial(log_event, lang=log_events_in))
         with suppress(StoreError):

@@ -203,7 +203,7 @@ def test_the_readme_names_every_example_and_how_it_is_run() -> None:
     sources = [
         path.read_text(encoding="utf-8") for path in EXAMPLES.rglob("*") if path.suffix in {".py", ".mjs", ".sh"}
     ]
-    read = set(re.findall(r"\b(?:ZHONGKONG|WECHAT)_(?:HUB|KEY|APPID|API)\b", "".join(sources)))
+    read = set(re.findall(r"\b(?:ZHONGKONG|WECHAT|SHOP)_(?:HUB|KEY|APPID|API|TEMPLATE|TOKEN)\b", "".join(sources)))
     assert variables == read
     for name, command in re.findall(
         r"^\| \[(\w+\.py)\].*?\| `([^`]+)`", README.read_text(encoding="utf-8"), re.MULTILINE

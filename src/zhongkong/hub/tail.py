@@ -9,6 +9,8 @@ from collections.abc import Callable
 from zhongkong.core.model import Seconds
 from zhongkong.core.ports import Events, KeptEvent
 from zhongkong.errors import StoreError
+from zhongkong.messages import Language
+from zhongkong.wechat.advice import explain_error
 
 logger = logging.getLogger("zhongkong.hub")
 
@@ -19,8 +21,9 @@ PAGE = 500
 class Tail:
     """The newest event as far as this process knows. `run` keeps looking until cancelled."""
 
-    def __init__(self, store: Events) -> None:
+    def __init__(self, store: Events, log_in: Language = "en") -> None:
         self._store = store
+        self._log_in = log_in
         self._moved = asyncio.Condition()
         self._listeners: list[Callable[[KeptEvent], None]] = []
         self._is_begun = False
@@ -37,9 +40,9 @@ class Tail:
             try:
                 await (self._look() if self._is_begun else self._begin())
             except StoreError as error:
-                self._note_store(str(error))
+                self._note_store(error)
             else:
-                self._note_store("")
+                self._note_store(None)
             await asyncio.sleep(LOOK_EVERY)
 
     async def _begin(self) -> None:
@@ -56,10 +59,11 @@ class Tail:
             async with self._moved:
                 self._moved.notify_all()
 
-    def _note_store(self, trouble: str) -> None:
-        """Log that the store went away, and that it is back; what it means is in `/readyz`."""
+    def _note_store(self, error: StoreError | None) -> None:
+        """Log that the store went away, and who must do what, or that it is back."""
+        trouble = error.code if error else ""
         if trouble != self._trouble:
-            logger.warning("store: %s", trouble or "it is back")
+            logger.warning("store: %s", explain_error(error, self._log_in) if error else "it is back")
         self._trouble = trouble
 
     async def moves_beyond(self, event_id: int, patience: Seconds) -> bool:

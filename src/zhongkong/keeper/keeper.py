@@ -177,12 +177,15 @@ class Keeper:
 
         Raises: AccountUnknown. CredentialUnavailable: with the cause and when to try again. StoreUnavailable.
         """
-        until = asyncio.get_running_loop().time() + patience
+        handed = await self._credential(slot, asyncio.get_running_loop().time() + patience, seen)
+        if handed.generation == seen - 1:  # by so much memory runs ahead of a store that is away
+            raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen, retry_after=1.0)
+        return handed
+
+    async def _credential(self, slot: Slot, until: float, seen: int) -> Handed:
         if seen and (known := self.known.record(slot)) is not None and known.generation < seen:
             self.known.learn(await _answered(until, self._store.load(slot)))
         handed = self.peek(slot)
-        if handed is not None and handed.generation == seen - 1:  # by so much memory runs ahead of a store that is away
-            raise StoreUnavailable("store_behind", appid=slot.appid, generation=seen, retry_after=1.0)
         if handed is not None:
             return handed
         record = await _answered(until, self._known_record(slot))

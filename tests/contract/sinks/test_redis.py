@@ -396,4 +396,4 @@ def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(SettingInvalid) as caught:
         open_sink(aim(url="redis://127.0.0.1"), None, "zhongkong_", MachineClock())
-    assert 'pip install "zhongkong[redis]"' in explain_error(caught.value, "en")
+    assert 'pip install ".[hub,redis]"' in explain_error(caught.value, "en")

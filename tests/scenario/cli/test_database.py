@@ -93,6 +93,19 @@ def test_a_server_that_is_away_is_told_by_its_place(
     assert shop in terminal.type("account", "list").stdout
 
 
+def test_tls_that_cannot_be_had_is_told_as_such(
+    terminal: Terminal, server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither as a firewall nor as a defect of ours."""
+    query, told, code, exit_code = {
+        "postgresql": ("sslmode=verify-full&sslrootcert=/nope", "agree on TLS", "store_tls_refused", 7),
+        "mysql": ("ssl_ca=/nope", "ssl_ca", "store_tls_file_unreadable", 2),
+    }[server.engine]
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", f"{server.url.partition('?')[0]}?{query}")
+    assert told in terminal.type("account", "list", code=exit_code).stderr
+    assert code in codes(terminal, code=1)
+
+
 def test_what_the_server_does_not_keep_safe_is_said(terminal: Terminal, server: OwnServer) -> None:
     """A commit that was acknowledged must outlive a power cut."""
     setting = {"postgresql": "full_page_writes", "mysql": "innodb_flush_log_at_trx_commit"}[server.engine]

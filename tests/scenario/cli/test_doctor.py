@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
+import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.scenario.cli.house import Platform, Terminal
 from tests.scenario.end_to_end.programs import find_free_port
 from zhongkong.adapters.platform import Stamp
 from zhongkong.cli.doctor.findings import Findings, State
-from zhongkong.cli.doctor.network import compare_clocks
+from zhongkong.cli.doctor.network import compare_clocks, look_at_hub
 from zhongkong.settings import default_data_dir
 
 
@@ -90,6 +94,46 @@ def test_files_that_others_may_read_are_told_with_the_command_that_mends_them(te
     assert "seal_exposed" in _codes(terminal.read("doctor", code=1), "todo")
 
 
+def test_settings_with_a_password_are_for_their_owner_only(
+    terminal: Terminal, home: Path, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    """Others may read a file that says nothing secret."""
+    monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    file = home / "zhongkong.toml"
+    file.write_text("port = 8601\n")
+    file.chmod(0o644)
+    assert "doctor_exposed" not in _codes(terminal.read("doctor", code=1), "todo")
+    file.write_text("[store]\nurl = 'mysql://hub:hunter2@127.0.0.1:1/z'\n")
+    terminal.secrets.add("hunter2")
+    assert "chmod 600 zhongkong.toml" in " ".join(terminal.type("doctor", code=1).stdout.split())
+    assert "doctor_exposed" in _codes(terminal.read("doctor", code=1), "todo")
+    file.chmod(0o600)
+    assert "doctor_exposed" not in _codes(terminal.read("doctor", code=1), "todo")
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_bell_that_cannot_be_had_is_told_once_and_the_rest_is_looked_at(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything but the bell works without it."""
+    monkeypatch.setitem(sys.modules, "zhongkong.adapters.bells.redis", None)
+    monkeypatch.setenv("ZHONGKONG_STORE_BELL", "redis://127.0.0.1:1/0")
+    told = terminal.read("doctor", code=1)
+    assert [one["code"] for one in told["findings"] if one["state"] == "todo"] == ["bell_needs_redis"]
+    assert {"doctor_account", "doctor_answers"} <= _codes(told, "good")
+
+
+@pytest.mark.parametrize("url", ["mysql://hub@127.0.0.1:1/z", "postgresql://hub@127.0.0.1/z?sslmode=banana"])
+def test_a_store_that_cannot_be_opened_is_one_finding(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, url: str, away: str
+) -> None:
+    """Which platform its accounts need is not known then, and whether that can be reached is no trouble of today."""
+    monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", url)
+    told = terminal.read("doctor", code=1)
+    assert [one["area"] for one in told["findings"] if one["state"] == "todo"] == ["store"]
+
+
 def test_a_lost_or_wrong_seal_is_told_and_none_is_made(terminal: Terminal, shop: str) -> None:
     """A new seal in place of the lost one would look like a loss of everything."""
     assert shop
@@ -111,7 +155,7 @@ def test_a_damaged_store_is_told(terminal: Terminal, shop: str) -> None:
     (default_data_dir() / "zhongkong.db").write_bytes(b"no database, " * 1000)
     told = terminal.read("doctor", code=1)
     assert "store_damaged" in _codes(told, "todo")
-    assert {"network", "hub"} <= {finding["area"] for finding in told["findings"]}
+    assert {"files", "hub"} <= {finding["area"] for finding in told["findings"]}
 
 
 def test_an_account_that_is_blocked_is_told_with_its_fix(terminal: Terminal, platform: Platform) -> None:
@@ -135,6 +179,28 @@ def test_a_platform_that_speaks_no_tls_is_told(terminal: Terminal, shop: str, pl
     """A proxy that rewrites TLS, or a wrong port, looks like this."""
     terminal.type("account", "set", shop, "--base-url", platform.url.replace("http", "https"), code=5)
     assert "doctor_no_tls" in _codes(terminal.read("doctor", code=1), "todo")
+
+
+@pytest.mark.parametrize(
+    ("store", "code"), [("away", "doctor_hub_store_away"), ("unwritable", "doctor_hub_store_unwritable"), ("ok", "")]
+)
+def test_a_hub_that_lost_its_store_is_told_by_what_it_says_itself(store: str, code: str) -> None:
+    """From elsewhere, and where only the hub holds on to a file that was replaced, all looks well."""
+    findings = Findings("en")
+
+    async def look() -> None:
+        async def answer(request: web.Request) -> web.Response:
+            is_health = request.path == "/healthz"
+            told = {"version": "1"} if is_health else {"store": store}
+            return web.json_response(told, status=200 if is_health else 503)
+
+        app = web.Application()
+        app.router.add_get("/{name}", answer)
+        async with TestServer(app) as server:
+            await look_at_hub(str(server.make_url("")).rstrip("/"), findings)
+
+    asyncio.run(look())
+    assert [one.code for one in findings.found] == ["doctor_hub", *([code] if code else [])]
 
 
 def test_a_disk_that_is_nearly_full_is_told(terminal: Terminal, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,11 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     "mysql": frozenset({"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_disabled"}),
 }
 """What may stand behind the question mark, by engine; the drivers' own names."""
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "ssl_disabled": ("true", "false"),
+}
+"""What an option may say, where that is a choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ def _parse_server(engine: str, url: str, name: str) -> ServerAddress:
     for option in options.keys() - OPTIONS[engine]:
         known = ", ".join(sorted(OPTIONS[engine]))
         raise SettingInvalid("store_option_unknown", name=name, option=option, known=known)
+    for option in options.keys() & VALUES.keys():
+        if options[option] not in VALUES[option]:
+            raise SettingInvalid("store_option_unfit", name=name, option=option, known=", ".join(VALUES[option]))
     hosts = tuple(_parse_host(place, PORTS[engine]) for place in places.split(",") if place)
     has_socket = bool({"host", "unix_socket"} & options.keys())
     database = unquote(parts.path.removeprefix("/"))

@@ -18,6 +18,7 @@ from zhongkong.adapters.stores.addresses import ServerAddress
 from zhongkong.adapters.stores.dialects import Dialect
 from zhongkong.adapters.stores.rows import RowUnreadable
 from zhongkong.adapters.stores.server_errors import Meaning, judge_mysql, judge_postgresql, name_of_failure
+from zhongkong.adapters.stores.tls_files import check_tls_files, is_tls_trouble
 from zhongkong.core.model import Instant, Seconds
 from zhongkong.errors import SettingInvalid, StoreError, StoreRefused, StoreUnavailable
 
@@ -30,6 +31,8 @@ TRANSACTIONS_LIVE: Seconds = 5.0
 """The server ends a longer one: its holder was stopped, and others wait for what it locked."""
 CLIENT_SIDE = 2000
 """From here on an error of MySQL is the driver's own."""
+TLS_FAILED = 2026
+"""MySQL's number for what went wrong with TLS on the client's side."""
 MIGRATIONS_WAIT = 60
 """Seconds. How long one replica waits for another one's migrations."""
 LONGEST_MIGRATION = 300
@@ -50,7 +53,7 @@ class _Server(ABC):
     def __init__(self, address: ServerAddress, prefix: str, correct: Correct = _as_told) -> None:
         """Take where it is; nothing is connected to yet.
 
-        Raises: SettingInvalid: the driver is not installed.
+        Raises: SettingInvalid: the driver is not installed, or a file for TLS cannot be used.
         """
         self._address = address
         self._prefix = prefix
@@ -218,6 +221,7 @@ class Mysql(_Server):
     def _import_driver(self) -> Any:  # noqa: ANN401 (a module)
         import pymysql  # noqa: PLC0415 (an extra)
 
+        check_tls_files(self._address.options)
         return pymysql
 
     def _open(self) -> Any:  # noqa: ANN401 (the driver's)
@@ -238,7 +242,7 @@ class Mysql(_Server):
             options["ssl_disabled"] = options["ssl_disabled"] == "true"
         for host, port in address.hosts:
             options |= {"host": host, "port": port}
-        opened = self._module.connect(
+        opened = self._connect(
             database=address.database,
             user=address.user or None,
             password=address.password.reveal(),
@@ -263,6 +267,13 @@ class Mysql(_Server):
                 f" innodb_lock_wait_timeout = {limit}, lock_wait_timeout = {limit}, {ends}"
             )
         return opened
+
+    def _connect(self, **options: Any) -> Any:  # noqa: ANN401 (the driver's)
+        """Return a connection; a file for TLS that went away since the start is the driver's error, too."""
+        try:
+            return self._module.connect(**options)
+        except OSError as unread:
+            raise self._module.OperationalError(TLS_FAILED, "TLS") from unread
 
     def begin_write(self, connection: Connection) -> None:
         """Begin; each statement sees what was committed before it, and no lock reaches beyond a row."""
@@ -296,7 +307,7 @@ class Mysql(_Server):
         """Do nothing: InnoDB counts on from what was put there."""
 
     def _judge(self, cause: BaseException | None) -> Meaning:
-        return judge_mysql(self._number(cause))
+        return Meaning.TLS if is_tls_trouble(cause) else judge_mysql(self._number(cause))
 
     def _name(self, cause: BaseException | None) -> str:
         number = self._number(cause)
@@ -347,6 +358,6 @@ def _given(**options: str) -> dict[str, str]:
 def dialect_of(address: ServerAddress, prefix: str, correct: Correct = _as_told) -> Dialect:
     """Return the dialect of the server at `address`.
 
-    Raises: SettingInvalid: its driver is not installed.
+    Raises: SettingInvalid: its driver is not installed, or a file for TLS cannot be used.
     """
     return (Postgresql if address.engine == "postgresql" else Mysql)(address, prefix, correct)

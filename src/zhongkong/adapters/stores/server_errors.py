@@ -32,6 +32,7 @@ class Meaning(Enum):
     FULL = Verdict("store_server_full")
     FAILING = Verdict("store_server_failing")
     LOGIN = Verdict("store_login_refused", is_refusal=True)
+    TLS = Verdict("store_tls_refused", is_refusal=True)
     DATABASE = Verdict("store_database_missing", is_refusal=True)
     RIGHT = Verdict("store_right_missing", is_refusal=True)
     TABLES = Verdict("store_tables_missing", is_refusal=True)
@@ -74,8 +75,12 @@ _POSTGRESQL_WORDS: dict[str, Meaning] = {
     "permission denied": Meaning.RIGHT,
     "role ": Meaning.LOGIN,
     "database ": Meaning.DATABASE,
+    "client certificate": Meaning.TLS,
 }
 """While connecting there is no SQLSTATE: the first that is found in the server's words, where they are English."""
+
+_TLS_WORDS = ("does not support SSL", "certificate", "private key")
+"""Of libpq itself, before the server said anything. A connection that is lost says "SSL", too."""
 
 _PASSING_WORDS = ("database system is", "starting up", "shutting down", "recovery")
 
@@ -88,6 +93,7 @@ _MYSQL: dict[int, Meaning] = {
     **dict.fromkeys((1205, 1969, 3024, 1317), Meaning.LOCKED),
     **dict.fromkeys((1021, 1114, 3675), Meaning.FULL),
     **dict.fromkeys((1045, 1698, 1251, 1130, 1524, 1820, 1862, 3118, 4151), Meaning.LOGIN),
+    **dict.fromkeys((2026, 3159), Meaning.TLS),
     **dict.fromkeys((1049,), Meaning.DATABASE),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), Meaning.RIGHT),
     **dict.fromkeys((1146, 1054), Meaning.TABLES),
@@ -99,7 +105,9 @@ def judge_postgresql(sqlstate: str, words: str) -> Meaning:
     """Return what an error means; `words` are looked at only where there is no SQLSTATE."""
     if sqlstate:
         return _POSTGRESQL.get(sqlstate) or _POSTGRESQL.get(sqlstate[:2]) or Meaning.FAILING
-    if "FATAL" not in words or any(passing in words for passing in _PASSING_WORDS):
+    if "FATAL" not in words:
+        return Meaning.TLS if any(part in words for part in _TLS_WORDS) else Meaning.AWAY
+    if any(passing in words for passing in _PASSING_WORDS):
         return Meaning.AWAY
     said = words.partition("FATAL")[2]
     return next((meaning for part, meaning in _POSTGRESQL_WORDS.items() if part in said), Meaning.AWAY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from zhongkong.adapters.stores.addresses import FileAddress, parse_address
 from zhongkong.cli.api import Api, ApiRefused, open_here, url_of
 from zhongkong.cli.doctor.findings import Area, Findings, State
 from zhongkong.cli.doctor.leaders import look_at_leaders
-from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_way
+from zhongkong.cli.doctor.network import look_at_hub, look_at_platform, look_at_store_of, look_at_way
 from zhongkong.cli.doctor.sinks import look_at_sinks
 from zhongkong.cli.doctor.storage import look_at_bell, look_at_settings, look_at_storage
 from zhongkong.cli.doctor.tls import look_at_tls
@@ -56,13 +56,15 @@ async def _look(session: Session, findings: Findings) -> None:
         return
     findings.lang = session.lang
     opens = look_at_storage(settings, findings)
+    knows_accounts = opens or not findings.has_todo(Area.STORE, Area.SEAL)
     await look_at_bell(settings, findings)
+    settings = replace(settings, store_bell="")  # it was looked at; nothing else needs it
     await look_at_hub(url_of(settings.host, settings.port), findings)
     await look_at_tls(settings, findings)
     accounts = await _look_at_accounts_here(settings, findings) if opens else []
     followers = [account for account in accounts if account.mode is Mode.FOLLOW]
     urls = {account.base_url for account in accounts if account.mode is not Mode.FOLLOW}
-    for url in sorted(urls) or ([] if followers else [PLATFORM_URL]):
+    for url in sorted(urls) or ([PLATFORM_URL] if knows_accounts and not followers else []):
         await look_at_platform(url, settings.egress_proxy, findings)
     await look_at_leaders(followers, findings)
     await look_at_sinks(settings, findings, store_opens=opens)
@@ -104,6 +106,7 @@ async def _look_at_hub_there(session: Session, url: str, findings: Findings) -> 
     """Look at a hub elsewhere: the way to it, the key, its accounts."""
     if not await look_at_way(url, findings):
         return
+    await look_at_store_of(url.rstrip("/"), findings)
     try:
         async with session.api() as api:
             key = await api.ask("GET", "/v1/whoami")

@@ -64,12 +64,18 @@ class Findings:
         self._add(area, State.TODO, code, values)
 
     def error(self, area: Area, error: ZhongkongError) -> None:
-        """Note that looking ended in an error: its text says what to do."""
-        self.found.append(Finding(area, State.TODO, error.code, explain_error(error, self.lang)))
+        """Note that looking ended in an error, once however often it is met: its text says what to do."""
+        text = explain_error(error, self.lang)
+        if all(finding.text != text for finding in self.found):
+            self.found.append(Finding(area, State.TODO, error.code, text))
 
     def tell(self, area: Area, state: State, code: str, text: str) -> None:
         """Note what somebody else put into words."""
         self.found.append(Finding(area, state, code, text))
+
+    def has_todo(self, *areas: Area) -> bool:
+        """Say whether there is something to do in one of the areas."""
+        return any(finding.state is State.TODO and finding.area in areas for finding in self.found)
 
     @property
     def is_well(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,6 +20,8 @@ from zhongkong.wechat.endpoints import is_platform_host
 STEP_WITHIN: Seconds = 5.0
 APART: Seconds = 5.0
 """By how much the machine's clock may differ from the platform's: its Date header has whole seconds."""
+STORES = {"away": "doctor_hub_store_away", "unwritable": "doctor_hub_store_unwritable"}
+"""By what `/readyz` says."""
 NOT_A_TOKEN = "doctor"
 """Asked about in a call that changes nothing; that it is refused is an answer."""
 
@@ -65,19 +68,34 @@ async def look_at_way(url: str, findings: Findings) -> bool:
 
 
 async def look_at_hub(url: str, findings: Findings) -> None:
-    """Look whether a hub runs on this machine."""
+    """Look whether a hub runs on this machine, and has its store."""
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(STEP_WITHIN)) as session,
-            session.get(f"{url}/healthz", allow_redirects=False) as answer,
-        ):
-            version = (await answer.json())["version"]
+        version = (await _ask_hub(f"{url}/healthz"))["version"]
     except (aiohttp.ClientError, TimeoutError, OSError):
         findings.note(Area.HUB, "doctor_hub_away", url=url)
     except (ValueError, LookupError, TypeError):
         findings.todo(Area.HUB, "doctor_hub_stranger", url=url)
     else:
         findings.good(Area.HUB, "doctor_hub", url=url, version=version)
+        await look_at_store_of(url, findings)
+
+
+async def look_at_store_of(url: str, findings: Findings) -> None:
+    """Say what a hub itself says of its store, if that is trouble: from elsewhere all may look well."""
+    try:
+        store = (await _ask_hub(f"{url}/readyz"))["store"]
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
+        return  # what is wrong with it is told by whoever looked at the way
+    if code := STORES.get(store):
+        findings.todo(Area.HUB, code, url=url)
+
+
+async def _ask_hub(url: str) -> Any:  # noqa: ANN401 (JSON of whoever listens there)
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(STEP_WITHIN)) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        return await answer.json()
 
 
 def compare_clocks(base_url: str, stamp: Stamp, findings: Findings) -> None:

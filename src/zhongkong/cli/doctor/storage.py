@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from zhongkong.adapters.certificates import CA_KEY_FILE, TLS_FILE
 from zhongkong.adapters.clock import MachineClock
@@ -35,6 +37,8 @@ def look_at_settings(session: Session, findings: Findings) -> Settings | None:
         findings.good(Area.SETTINGS, "doctor_settings_default", data_dir=settings.data_dir)
     else:
         findings.good(Area.SETTINGS, "doctor_settings", file=settings.file, data_dir=settings.data_dir)
+        if _holds_password(tomllib.loads(settings.file.read_text(encoding="utf-8"))):
+            _look_at_mode(settings.file, findings)
     return settings
 
 
@@ -64,6 +68,16 @@ async def look_at_bell(settings: Settings, findings: Findings) -> None:
             findings.good(Area.STORE, "doctor_bell_rings", place=bell.place, milliseconds=round(took * 1000, 1))
     except (SettingInvalid, StoreError) as error:
         findings.error(Area.STORE, error)
+
+
+def _holds_password(written: object) -> bool:
+    """Say whether a URL with a password is among the values of a settings file; AppSecrets may not be there at all."""
+    if isinstance(written, dict | list):
+        return any(_holds_password(one) for one in (written.values() if isinstance(written, dict) else written))
+    try:
+        return isinstance(written, str) and bool(urlsplit(written).password)
+    except ValueError:
+        return False
 
 
 def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> FileSeal | None:
@@ -149,13 +163,17 @@ def _look_at_modes(directory: Path, files: Iterable[Path], findings: Findings) -
     """Say who besides the owner may read the files or replace them; elsewhere than on POSIX modes say nothing."""
     if os.name != "posix":
         return
-    exposed = False
-    for path, shut, code in ((directory, 0o022, "doctor_open"), *((one, 0o077, "doctor_exposed") for one in files)):
-        if is_there(path) and (mode := path.stat().st_mode & 0o777) & shut:
-            findings.todo(Area.FILES, code, path=path, mode=f"{mode:03o}")
-            exposed = True
-    if not exposed:
+    looked = [_look_at_mode(one, findings) for one in files]
+    if _look_at_mode(directory, findings, shut=0o022, code="doctor_open") and all(looked):
         findings.good(Area.FILES, "doctor_files_private")
+
+
+def _look_at_mode(path: Path, findings: Findings, *, shut: int = 0o077, code: str = "doctor_exposed") -> bool:
+    """Tell if somebody besides the owner may do what `shut` is against; return whether nobody may."""
+    if os.name == "posix" and is_there(path) and (mode := path.stat().st_mode & 0o777) & shut:
+        findings.todo(Area.FILES, code, path=path, mode=f"{mode:03o}")
+        return False
+    return True
 
 
 def _look_at_room(path: Path, findings: Findings) -> None:

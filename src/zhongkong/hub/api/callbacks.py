@@ -23,6 +23,8 @@ from zhongkong.messages import render
 from zhongkong.settings.values import read_base_url
 
 ANYTHING = r"[\x21-\x7e]{1,2048}"
+TYPED = r"[^\x00-\x1f\x7f]{1,2048}"
+"""Whatever somebody types in place of a Token or key; what is wrong with it is told by who knows them."""
 
 
 class Callbacks:
@@ -113,7 +115,7 @@ def _read_wish(fields: Fields) -> Wish:
 
 
 def _secret(fields: Fields, name: str) -> Secret | None:
-    text = fields.text(name, ANYTHING, "Token" if name == "token" else "EncodingAESKey")
+    text = fields.text(name, TYPED, "Token" if name == "token" else "EncodingAESKey")
     return None if text is None else Secret(text)
 
 

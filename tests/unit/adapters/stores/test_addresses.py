@@ -87,6 +87,8 @@ def test_an_address_is_shown_without_its_password(url: str) -> None:
         ("postgresql://user:hunter2@db/z?hunter2", "store_url_unfit"),
         ("postgresql://user:hunter2@/z", "store_url_unfit"),
         ("postgresql://user:hunter2@db/z?password=hunter2", "store_option_unknown"),
+        ("postgresql://user:hunter2@db/z?sslmode=hunter2", "store_option_unfit"),
+        ("mysql://user:hunter2@db/z?ssl_disabled=hunter2", "store_option_unfit"),
     ],
 )
 def test_what_cannot_be_used_is_told_and_not_repeated(url: str, code: str) -> None:

@@ -55,6 +55,13 @@ def test_postgresql_by_its_sqlstate(sqlstate: str, meaning: Meaning) -> None:
         ("Connection refused", Meaning.AWAY),
         ("failed to resolve host 'db'", Meaning.AWAY),
         ("session is read-only", Meaning.AWAY),
+        ("server does not support SSL, but SSL was required", Meaning.TLS),
+        ('root certificate file "/nope" does not exist', Meaning.TLS),
+        ("SSL error: certificate verify failed", Meaning.TLS),
+        ('could not load private key file "/nope": no such file', Meaning.TLS),
+        ("FATAL:  connection requires a valid client certificate", Meaning.TLS),
+        ("SSL connection has been closed unexpectedly", Meaning.AWAY),
+        ("SSL SYSCALL error: EOF detected", Meaning.AWAY),
     ],
 )
 def test_postgresql_while_connecting(words: str, meaning: Meaning) -> None:
@@ -68,4 +75,5 @@ def test_mysql_by_its_number() -> None:
     assert judge_mysql(1205) is Meaning.LOCKED
     assert judge_mysql(2013) is Meaning.AWAY
     assert judge_mysql(1045) is Meaning.LOGIN
+    assert judge_mysql(2026) is Meaning.TLS
     assert judge_mysql(4711) is Meaning.FAILING
