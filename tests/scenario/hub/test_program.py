@@ -112,7 +112,7 @@ def test_a_worker_that_dies_is_replaced_and_all_end_together(tmp_path: Path) -> 
 
 
 def test_a_worker_that_dies_after_the_store_was_moved_ends_nobody_else(tmp_path: Path) -> None:
-    """Its successor cannot begin on the closed store; the others hand out the tokens that they have until people act."""
+    """Its successor cannot begin on the closed store; the others hand out the tokens that they have meanwhile."""
 
     async def story() -> None:
         async with running(tmp_path / "data", workers=2) as program, with_account(program) as (_, path):
