@@ -271,9 +271,9 @@ class _Judge:
             return True
         since = read.began - (LEASE + overlap_of(token.life) if read.stale else SEEN)
         ended = self._ending_mint(token)
-        for stop in self._weather.between(ended - DEADLINE, ended, ("stop",)):
-            if stop.ended < ended + 1:  # what somebody asked of a hub that was stopped is done when it goes on
-                since = min(since, stop.began)
+        for held_up in self._weather.between(ended - DEADLINE, ended, ("stop", *STORE)):
+            if held_up.kind != "stop" or held_up.ended < ended + 1:  # what was asked of a hub then is done afterwards
+                since = min(since, held_up.began)
         return self._weather.was(since, ended, ENDS_OURS, token.appid)
 
     def _judge_rejects(self) -> Iterator[Violation]:

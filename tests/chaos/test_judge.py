@@ -334,6 +334,14 @@ def promised_while_its_successor_was_revoked(journal: Journal) -> None:
     journal.read_on("third", 2, 67.5, LASTS)
 
 
+def promised_while_a_force_was_held_up(journal: Journal) -> None:
+    """Somebody asked for another one eight seconds before; the hub that he asked got to its store only now."""
+    journal.read(59.0, "first", 1, expires_in=34)
+    journal.mint("second", 60.0)
+    journal.end("first", 60.0, "replaced")
+    journal.read_on("second", 2, 60.5, LASTS)
+
+
 def handed_until_a_late_commit(journal: Journal) -> None:
     """The transaction was stamped, and its commit was slow to arrive."""
     journal.revoke("first", 50.0)
@@ -444,6 +452,7 @@ def test_a_planted_violation_is_found(rule: str, said: str, plant: Callable[[Jou
         (withheld_what_came_just_before_the_server_crashed, []),
         (handed_until_a_stranger_was_found_out, []),
         (promised_while_its_successor_was_revoked, [("force", 49.0, 50.0)]),
+        (promised_while_a_force_was_held_up, [("force", 52.0, 56.0), ("half_open", 50.0, 61.0)]),
         (handed_until_a_late_commit, [("distant", 50.0, 57.0)]),
         (answered_later_without_a_reason, [("dark", 45.0, 60.0)]),
         (answered_still_valid_long_after_its_death, [("revoke", 42.0, 42.5)]),
