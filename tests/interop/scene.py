@@ -189,7 +189,7 @@ async def open_scene(directory: Path, *, with_hub: bool, mode: str = "stable") -
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         sandbox = Program(["sandbox", "--json", "--port", str(free_port())], directory / "sandbox.log", temporary)
         stack.push_async_callback(sandbox.kill)
-        web = Web((await sandbox.start())["sandbox_url"], http)
+        web = Web([(await sandbox.start())["sandbox_url"]], http)
         await web.ask("PATCH", "/sandbox/v1/switches", GENEROUS)
         central = await _start_hub(directory, temporary, http, stack) if with_hub else None
         yield Scene(directory, Platform(web), central, mode)
@@ -206,5 +206,5 @@ async def _start_hub(directory: Path, temporary: Path, http: aiohttp.ClientSessi
     hub = Program(["serve", "--json", *arguments], directory / "hub.log", temporary)
     stack.push_async_callback(hub.kill)
     key = (await hub.start())["first_key"]
-    web = Web(f"http://127.0.0.1:{port}", http)
+    web = Web([f"http://127.0.0.1:{port}"], http)
     return Central(web, key, tls_port, data / "zhongkong-ca.pem")
