@@ -12,11 +12,12 @@ CLOSED = ("store_moved", "store_unfinished")
 
 
 def judge_standing(connection: Connection, tables: Tables, *, may_be_new: bool = False) -> str:
-    """Return the store's incarnation if it may be used; empty where it has none.
+    """Return the store's incarnation if it may be used; empty where it has none, and may be a new one.
 
     Whoever writes asks in his transaction, and a move waits for all transactions in which somebody asked: what was
     written is moved along, and what would come too late is refused.
     Raises: StoreRefused: the store was moved, and the error says where to; or not all of it is there yet.
+    StoreUnavailable: it has no incarnation at this moment.
     """
     meta = tables.meta.c
     standing = connection.execute(select(meta.incarnation, meta.moved_to, meta.filled_by)).one_or_none()
