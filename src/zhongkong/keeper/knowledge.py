@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -16,7 +16,7 @@ from zhongkong.core.change import MOVED, Change, Restamp, WriteBack
 from zhongkong.core.command import AnswerT, Applied, Command, run
 from zhongkong.core.freshness import Freshness, judge_freshness, trust_of, trust_seen
 from zhongkong.core.handing import Handed, hand_out
-from zhongkong.core.model import NEVER, TICKETS, Account, Instant, Record, Seconds, Slot
+from zhongkong.core.model import NEVER, TICKETS, Account, Attempt, Instant, Record, Seconds, Slot
 from zhongkong.core.ports import Changes, Clock
 from zhongkong.errors import StoreUnavailable
 
@@ -74,6 +74,11 @@ class Knowledge:
     def now(self) -> Instant:
         """Return the store's time, reckoned on our own boot-time clock."""
         return self._clock.boot() + self._offset
+
+    @property
+    def _doubt(self) -> Seconds:
+        """By how much `now()` may be wrong."""
+        return self._error + DRIFT * (self._clock.boot() - self._last_contact)
 
     def told_now(self) -> Instant:
         """Return the store's time, for whoever would take any other for the truth.
@@ -157,7 +162,7 @@ class Knowledge:
         boot, is_stale = self._clock.boot(), self.is_stale or slot in self._unreadable
         is_ours_alone = is_stale or slot in self._unsaved  # others may mint as if it were not there
         trust = trust_seen(record, seen) if is_ours_alone else trust_of(record)
-        late = boot + self._offset + self._error + DRIFT * (boot - self._last_contact)
+        late = self.now() + self._doubt
         handed = hand_out(record, freshness, late, seen=seen, trust=trust, stale=self.is_cut_off_from(slot))
         if not handed.doubtful and record is self.record(slot):
             ends = [handed.same_for / (1 + DRIFT), trust_seen(record, seen) - boot - self._offset]
@@ -318,18 +323,26 @@ class Knowledge:
         """Apply a command to memory alone, as the store would: its outcome holds until the store knows better.
 
         However many credentials come and go meanwhile, all are of the generation that the store will count next: who
-        asks several replicas sees no generation fall, then or later.
+        asks several replicas sees no generation fall, then or later. What is asked for is stamped with the earliest
+        moment that it may be, so that no promise outlives the credential when the store's time is known better.
         """
         record = self.record(command.slot) or Record(command.slot)
         applied, _events = run(command, record, self.now())
         kept = self._records.get(command.slot)
-        after, credential = applied.record, applied.record.credential
+        after = self._stamped_early(applied.record, opened_before=record.attempts)
+        credential = after.credential
         next_one = kept.generation + 1 if kept is not None else 1
         if credential is not None and after.generation > next_one:
             after = replace(after, generation=next_one, credential=replace(credential, generation=next_one))
         self._unsaved[command.slot] = after
         self._told(command.slot)
         return applied._replace(record=after)
+
+    def _stamped_early(self, record: Record, *, opened_before: Sequence[Attempt]) -> Record:
+        attempts = tuple(
+            one if one in opened_before else one._replace(left=one.left - self._doubt) for one in record.attempts
+        )
+        return replace(record, attempts=attempts)
 
     def forget_unsaved(self, slot: Slot) -> None:
         """The store's own record stands again."""

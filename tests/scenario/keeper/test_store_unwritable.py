@@ -136,6 +136,20 @@ def test_who_polls_once_a_minute_finds_out_at_his_next_poll_that_it_can_be_writt
     assert not scene.read().stale
 
 
+def test_what_is_asked_while_the_store_answers_late_is_promised_no_longer_than_it_lives() -> None:
+    """Its time is then known to seconds only: what memory stamps goes by the earliest moment that it may be."""
+    scene = Scene(Mode.STABLE)
+    scene.turn_to(scene.read().expires_at - 600.0)
+    scene.store.is_full, scene.store.answers_after = True, 4.0
+    while len(scene.issued) < 2:
+        scene.turn(60.0)
+    scene.store.answers_after = 0.0
+    scene.turn(30.0)
+    handed = scene.read()
+    assert handed.generation == 2
+    assert 0 < handed.expires_in <= scene.issued[1].expires_at - scene.clock.wall()
+
+
 @pytest.mark.parametrize("asked_meanwhile", [False, True])
 def test_a_clock_that_steps_back_meanwhile_makes_no_promise_longer(*, asked_meanwhile: bool) -> None:
     """That the store cannot be told to restamp its records is no reason to go by what was stamped before."""
