@@ -9,7 +9,7 @@ from collections.abc import Callable
 from zhongkong.core.model import Seconds
 from zhongkong.core.ports import Events, KeptEvent
 from zhongkong.errors import StoreError
-from zhongkong.messages import Language
+from zhongkong.messages import Language, render
 from zhongkong.wechat.advice import explain_error
 
 logger = logging.getLogger("zhongkong.hub")
@@ -63,7 +63,8 @@ class Tail:
         """Log that the store went away, and who must do what, or that it is back."""
         trouble = error.code if error else ""
         if trouble != self._trouble:
-            logger.warning("store: %s", explain_error(error, self._log_in) if error else "it is back")
+            told = explain_error(error, self._log_in) if error else render("store_reached_again", self._log_in)
+            logger.warning("store: %s", told)
         self._trouble = trouble
 
     async def moves_beyond(self, event_id: int, patience: Seconds) -> bool:
