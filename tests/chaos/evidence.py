@@ -149,6 +149,14 @@ class Weather:
         """Say whether there was such a spell."""
         return any(True for _ in self.between(began, ended, kinds, appid, hub))
 
+    def fair(self, began: float, ended: float, kinds: Iterable[str], hub: str = "") -> float:
+        """Return the longest time within the span in which a hub met no such spell; 0 if the span is empty."""
+        longest, since = 0.0, began
+        for spell in sorted(self.between(began, ended, kinds, hub=hub), key=lambda spell: spell.began):
+            longest = max(longest, spell.began - since)
+            since = max(since, spell.ended)
+        return max(longest, ended - since, 0.0)
+
 
 @dataclass
 class Evidence:

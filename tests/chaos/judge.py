@@ -403,7 +403,8 @@ class _Judge:
 
     def _was_cut_off(self, read: Read, since: float) -> bool:
         """Who was asked may not have heard from the store between then and the read."""
-        return self._weather.was(read.began - STALE_FOR, since, SERVER | {"full"}, hub=read.hub)
+        was_away = self._weather.was(read.began - STALE_FOR, since, SERVER | {"full"}, hub=read.hub)
+        return was_away or self._weather.fair(since - SEEN, read.began, SERVER | {"full", "stop"}, hub=read.hub) < SEEN
 
     def _was_process(self, asked: Read | Passed) -> bool:
         """Who was asked was killed or stopped meanwhile, or just before."""

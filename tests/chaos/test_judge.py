@@ -307,6 +307,16 @@ def withheld_what_came_just_before_the_server_crashed(journal: Journal) -> None:
     journal.fail(61.0, 503, "store_server_away", hub="http://one")
 
 
+def withheld_what_came_while_the_hub_stood_still(journal: Journal) -> None:
+    """When it went on, its wire was cut already."""
+    journal.spell("stop", 48.0, 72.0, hub="http://one")
+    journal.spell("severed", 71.0, 80.0, hub="http://one")
+    journal.revoke("first", 50.0)
+    journal.mint("second", 52.0)
+    journal.read_on("second", 2, 52.5, LASTS)
+    journal.fail(76.0, 503, "refreshing", hub="http://one")
+
+
 def handed_after_a_stranger_ended_it(journal: Journal) -> None:
     """He fetched a token of his own; callers were refused in good weather, and nobody looked."""
     journal.issue("his", 20.0, ip="203.0.113.7")
@@ -450,6 +460,7 @@ def test_a_planted_violation_is_found(rule: str, said: str, plant: Callable[[Jou
         (hung_up_on, [("stall", 49.5, 50.0)]),
         (withheld_what_came_while_the_hub_was_cut_off, []),
         (withheld_what_came_just_before_the_server_crashed, []),
+        (withheld_what_came_while_the_hub_stood_still, []),
         (handed_until_a_stranger_was_found_out, []),
         (promised_while_its_successor_was_revoked, [("force", 49.0, 50.0)]),
         (promised_while_a_force_was_held_up, [("force", 52.0, 56.0), ("half_open", 50.0, 61.0)]),
