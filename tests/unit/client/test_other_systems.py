@@ -45,7 +45,7 @@ with SyncFace(hub.make_engine, hub.url) as source:
 platform.close()
 print(asyncio.run(AsyncFace(hub.make_engine, hub.url).access_token(APPID)))
 try:
-    zhongkong.connect("http://127.0.0.1:9", key="zk_x", patience=0.3).access_token(APPID)
+    zhongkong.connect("http://127.0.0.1:9", key="zk_x", patience=2).access_token(APPID)
 except zhongkong.CredentialUnavailable as error:
     print(error.cause)
 """
