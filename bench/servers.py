@@ -303,13 +303,13 @@ def serve(
         "ZHONGKONG_DATA_DIR": str(home / "data"),
         "ZHONGKONG_CONFIG": str(home / "zhongkong.toml"),
         "ZHONGKONG_PORT": str(port),
+        "ZHONGKONG_ACCESS_LOG": str(access_log).lower(),
         "BENCH_SECRET": account["secret"],
     }
     lines = [f'appid = "{account["appid"]}"', 'secret_env = "BENCH_SECRET"', f'base_url = "{account["sandbox_url"]}"']
     (home / "zhongkong.toml").write_text("[[account]]\n" + "\n".join(lines) + "\n")
-    program = [peers.PYTHON.with_name("zhongkong")] if access_log else [peers.PYTHON, APPS / "quiet_hub.py"]
     return running(
-        *program,
+        peers.PYTHON.with_name("zhongkong"),
         "serve",
         url=f"http://127.0.0.1:{port}/v1/accounts/{account['appid']}/access_token",
         env=env,

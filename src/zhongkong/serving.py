@@ -281,7 +281,7 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
     `accounts` are those that the settings declare, with their secrets; `announce` is called once, when all listen.
     Raises: SettingInvalid: among others, the port is taken. StoreError.
     """
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, requests=settings.access_log)
     seat_bell(settings, MachineClock())
     seat_sinks(settings, MachineClock())  # to say what is wrong with them before anything begins
     if settings.tls_port:
@@ -377,7 +377,7 @@ class _Work:
 
     def __call__(self, index: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches us too, and is the supervisor's to pass on
-        configure_logging(self.settings.log_format)
+        configure_logging(self.settings.log_format, requests=self.settings.access_log)
         lang = self.lang if index == 0 else None
         settings = self.settings if index == 0 else replace(self.settings, sinks=())  # one process of a machine writes
         work = _serve_one(settings, self.doors, lang)

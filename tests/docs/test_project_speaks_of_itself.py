@@ -97,3 +97,19 @@ def test_every_forbidden_word_is_seen_in_a_sentence(planted: str) -> None:
 def test_words_of_the_trade_are_left_alone(innocent: str) -> None:
     """Names that the platform or the web gave are no offence."""
     assert offences(innocent) == []
+
+
+def test_nobody_is_sent_to_an_index_for_it() -> None:
+    """It is not published: who is told to install `zhongkong[...]` finds nothing, or somebody else's."""
+    for_people = [
+        path
+        for path in tracked_files()
+        if path.name != "pyproject.toml" and not path.is_relative_to(ROOT / "tests")  # dependencies are names
+    ]
+    wrong = re.compile(r"zhongkong\[|pip install [^`\n]*\bzhongkong\b")
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in for_people
+        for match in wrong.finditer(path.read_text("utf-8", "replace"))
+    ]
+    assert not found, "\n".join(found)

@@ -69,12 +69,12 @@ def test_the_base_takes_nothing_along_and_says_what_is_missing(
     """It is a hub's client. Who wants the hub itself, or tokens of his own, is told what to install, in a line."""
     programs = install(str(built.wheel), tmp_path / "venv", environment)
     assert "hub_unreachable" in read_token(programs, HUB, environment)
-    assert 'pip install "zhongkong[local]"' in read_token(programs, FILE, environment)
+    assert 'pip install ".[local]"' in read_token(programs, FILE, environment)
     done = run(programs / "zhongkong", "demo", environment=environment, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
-    [told] = re.findall(r'pip install "(zhongkong\[hub\])"', line)
-    done = run(*pip(programs), "install", "--dry-run", told, environment=environment, cwd=tmp_path)
+    [told] = re.findall(r'pip install "(\.\[hub\])"', line)
+    done = run(*pip(programs), "install", "--dry-run", told, environment=environment, cwd=built.unpacked)
     assert "Would install" in done.stdout
     assert "uvicorn" in done.stdout
 

@@ -59,6 +59,7 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         trusted_proxies = ["10.0.0.0/8", "::1"]
         metrics_bind = "127.0.0.1:9"
         log_format = "json"
+        access_log = false
         egress_proxy = "http://proxy:3128"
         poll_seconds = 0.5
         longest_call_seconds = 10
@@ -85,6 +86,7 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_pat
         "ZHONGKONG_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
         "ZHONGKONG_METRICS_BIND": "127.0.0.1:9",
         "ZHONGKONG_LOG_FORMAT": "json",
+        "ZHONGKONG_ACCESS_LOG": "false",
         "ZHONGKONG_EGRESS_PROXY": "http://proxy:3128",
         "ZHONGKONG_POLL_SECONDS": "0.5",
         "ZHONGKONG_LONGEST_CALL_SECONDS": "10",
@@ -126,6 +128,8 @@ def test_paths_in_the_file_begin_at_the_file(tmp_path: Path) -> None:
         ("poll_seconds = nan", ":1", "setting_wants_seconds"),
         ("lang = 'fr'", ":1", "setting_wants_lang"),
         ("log_format = 1", ":1", "setting_wants_log_format"),
+        ("access_log = 'off'", ":1", "setting_wants_flag"),
+        ("access_log = 0", ":1", "setting_wants_flag"),
         ("trusted_proxies = ['10.0.0.300']", ":1", "setting_wants_networks"),
         ("trusted_proxies = 3", ":1", "setting_wants_networks"),
         ("metrics_bind = '9600'", ":1", "setting_wants_bind"),

@@ -71,6 +71,7 @@ def list_accounts(session: Session) -> None:
 def show(session: Session, appid: str) -> None:
     """Show one account, and what to do if it is not well."""
     shown = session.ask("GET", _path(appid))
+    shown["callback"] = session.ask("GET", callback_path(appid))
     if session.as_json:
         session.show_json(shown)
     else:

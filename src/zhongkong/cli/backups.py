@@ -18,7 +18,7 @@ from zhongkong.settings import Settings
 
 
 @click.command("backup", cls=Command, help="cli_help_backup")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @option("--overwrite", is_flag=True, help="cli_option_backup_overwrite")
 @click.pass_obj
 def backup(session: Session, file: Path, *, overwrite: bool) -> None:
@@ -35,7 +35,7 @@ def backup(session: Session, file: Path, *, overwrite: bool) -> None:
 
 
 @click.command("restore", cls=Command, help="cli_help_restore")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @option("--overwrite", is_flag=True, help="cli_option_restore_overwrite")
 @click.pass_obj
 def restore(session: Session, file: Path, *, overwrite: bool) -> None:

@@ -64,7 +64,7 @@ def show_accounts(session: Session, accounts: Iterable[Mapping[str, Any]]) -> No
 
 
 def show_account(session: Session, account: Mapping[str, Any]) -> None:
-    """Write one account, a line for each thing known of it."""
+    """Write one account, a line for each thing known of it; of how it is pushed to, who is told."""
     credential = account["credentials"][Kind.ACCESS_TOKEN.value]
     shown: dict[str, object] = {
         name: account[name]
@@ -72,6 +72,9 @@ def show_account(session: Session, account: Mapping[str, Any]) -> None:
     }
     shown |= {"state": _state(session, credential["state"]), "generation": credential.get("generation", "–")}
     shown |= {name: tell_time(credential.get(name)) for name in ("minted_at", "expires_at")}
+    callback = account["callback"]
+    if callback["token"]:
+        shown |= {"callback_handler": callback["handler"], "callback_listeners": ", ".join(callback["listeners"])}
     grid = Table.grid(padding=(0, 2))
     for name, value in shown.items():
         told = value if isinstance(value, Text) else _tell(session, value)

@@ -135,14 +135,15 @@ class _Lines(logging.StreamHandler[TextIO]):
             self.stream.flush()
 
 
-def configure_logging(style: str, stream: TextIO | None = None) -> None:
-    """Have everything logged to `stream` (stderr), as `text` or `json`; libraries may only warn."""
+def configure_logging(style: str, stream: TextIO | None = None, *, requests: bool = True) -> None:
+    """Log to `stream` (stderr), as `text` or `json`, the `requests` if so wanted; libraries may only warn."""
     handler = _Lines(stream or sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("zhongkong").setLevel(logging.INFO)
+    access.setLevel(logging.INFO if requests else logging.WARNING)
 
 
 def log_event(kept: KeptEvent, lang: Language) -> None:

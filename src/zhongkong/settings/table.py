@@ -20,6 +20,7 @@ from zhongkong.settings.values import (
     one_of,
     read_bell,
     read_bind,
+    read_flag,
     read_host,
     read_networks,
     read_path,
@@ -77,6 +78,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = _setting(read_networks, "")
     metrics_bind: Bind | None = _setting(read_bind, "", unit="host:port")
     log_format: str = _setting(one_of("log_format", "text", "json"), "text")
+    access_log: bool = _setting(read_flag, "true")
     egress_proxy: str = _setting(read_proxy, "", is_secret=True, unit="URL")
     poll_seconds: float = _setting(read_seconds, "1", unit="s")
     longest_call_seconds: float = _setting(read_seconds, "60", unit="s")

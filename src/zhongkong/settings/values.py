@@ -75,10 +75,11 @@ def read_seconds(given: object, _directory: Path) -> float:
 
 
 def read_flag(given: object, _directory: Path) -> bool:
-    """Return TOML's true or false."""
-    if not isinstance(given, bool):
+    """Return true or false, TOML's own or as a text."""
+    flag = {"true": True, "false": False}.get(given) if isinstance(given, str) else given
+    if not isinstance(flag, bool):
         raise Unfit("flag")
-    return given
+    return flag
 
 
 def read_path(given: object, directory: Path) -> Path:

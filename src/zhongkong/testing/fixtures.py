@@ -48,10 +48,12 @@ class WechatSandbox:
     def control(self, method: str, route: str, json: object = None) -> Any:  # noqa: ANN401 (JSON)
         """Return what the control API answers (docs/sandbox.md), None where it says nothing.
 
-        Raises: httpx.HTTPStatusError: it refused.
+        Raises: httpx.HTTPStatusError: it refused; the error says what it said.
         """
         answer = httpx.request(method, f"{self.url}/sandbox/v1{route}", json=json, timeout=PATIENCE, trust_env=False)
-        answer.raise_for_status()
+        if not answer.is_success:
+            said = f"{method} {route}: {answer.status_code} {answer.text}"
+            raise httpx.HTTPStatusError(said, request=answer.request, response=answer)
         return answer.json() if answer.content else None
 
     def turn(self, seconds: float) -> None:

@@ -181,6 +181,18 @@ async def test_only_a_backup_is_written_over(desk: Desk) -> None:
 
 
 @run
+async def test_a_directory_is_no_backup(desk: Desk, tmp_path: Path) -> None:
+    """As where others keep many backups in one: here each has its name."""
+    await (await desk.open()).close()
+    desk.backup = tmp_path / "backups"
+    desk.backup.mkdir()
+    assert refused(desk.back_up) == "backup_is_directory"
+    assert refused(lambda: desk.back_up(overwrite=True)) == "backup_is_directory"
+    assert refused(lambda: desk.restore(overwrite=True)) == "backup_is_directory"
+    assert not list(desk.backup.iterdir())
+
+
+@run
 async def test_what_cannot_be_restored_is_said_and_nothing_changed(desk: Desk, tmp_path: Path) -> None:
     """Each with the file that somebody has to look at."""
     assert refused(desk.back_up) == "store_missing"

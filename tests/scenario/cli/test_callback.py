@@ -58,11 +58,13 @@ def test_programs_and_files_are_set_and_shown(terminal: Terminal, appid: str) ->
     words = ["--name", "shop", "--make-callback-token", "--handler", "http://10.0.0.5/wechat"]
     words += ["--listener", "http://10.0.0.6/", "--listener", "http://10.0.0.7/", "--verify-file", "MP_verify_a1.txt"]
     changed = terminal.read("account", "set", appid, *words)
-    assert (changed["name"], changed["callback"]["handler"]) == ("shop", "http://10.0.0.5")
+    assert (changed["name"], changed["callback"]["handler"]) == ("shop", "http://10.0.0.5/wechat")
     assert changed["callback"]["verify_files"] == ["MP_verify_a1.txt"]
     shown = terminal.type("callback", "show", appid).stdout
-    assert "http://10.0.0.6, http://10.0.0.7" in shown
+    assert "http://10.0.0.6/, http://10.0.0.7/" in shown
     assert "/MP_verify_a1.txt" in shown
+    assert "http://10.0.0.5/wechat" in terminal.type("account", "show", appid).stdout
+    assert terminal.read("account", "show", appid)["callback"] == terminal.read("callback", "show", appid)
     terminal.type("account", "set", appid, "--no-listeners", "--handler", "")
     assert terminal.read("callback", "show", appid)["listeners"] == []
     assert "cannot be read" in terminal.type("account", "set", appid, "--verify-file", "gone.txt", code=2).stderr

@@ -70,6 +70,17 @@ def commands(terminal: Terminal) -> tuple[str, str]:
     return dump, load
 
 
+def test_what_the_tools_name_differently_is_told_beside_the_commands(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ssl_disabled` is the driver's own name, and no tool's: in no command, and not passed over in silence."""
+    monkeypatch.setenv("ZHONGKONG_STORE_URL", "mysql://hub@db/x?ssl_disabled=true")
+    assert not [command for command in commands(terminal) if "ssl" in command]
+    told = terminal.type("backup", "x.bak", code=1).stderr
+    assert "(ssl_disabled) --ssl-mode=DISABLED or --skip-ssl" in told
+    assert "--ssl-mode=VERIFY_IDENTITY or --ssl-verify-server-cert" in told
+
+
 def run_in_shell(command: str, directory: Path) -> None:
     """Do what was told, as it stands."""
     environ = {**os.environ, "PGPASSWORD": PASSWORD}

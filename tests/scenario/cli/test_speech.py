@@ -155,7 +155,7 @@ def test_the_version_is_told(terminal: Terminal) -> None:
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`pip install zhongkong` alone is the client of a hub: its command line explains itself."""
+    """`pip install .` alone is the client of a hub: its command line explains itself."""
     for name in [name for name in sys.modules if name.startswith("zhongkong.cli.")]:
         monkeypatch.delitem(sys.modules, name)
     real = builtins.__import__

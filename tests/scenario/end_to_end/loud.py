@@ -12,9 +12,9 @@ from zhongkong.hub.logs import configure_logging
 LOUD = ["", "aiohttp", "asyncio", "sqlalchemy.engine", "sqlalchemy.pool", "alembic", "uvicorn", "zhongkong"]
 
 
-def configure_loudly(style: str, stream: TextIO | None = None) -> None:
+def configure_loudly(style: str, stream: TextIO | None = None, *, requests: bool = True) -> None:
     """Log as the hub does, and let everybody say all."""
-    configure_logging(style, stream)
+    configure_logging(style, stream, requests=requests)
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.DEBUG)
 

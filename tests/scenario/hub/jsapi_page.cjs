@@ -1,5 +1,5 @@
 /* Runs the page's script in a page that is as little as it needs, presses the button, and tells what became of it.
- * argv: the script's file, and JSON: ids, states, matches, url, agent, appid, key, answer {status, body}, wechat. */
+ * argv: the script's file, and JSON: ids, states, matches, url, agent, appid, key, answer {status, text}, or null where the connection broke, wechat. */
 'use strict';
 
 const fs = require('node:fs');
@@ -50,7 +50,10 @@ const context = vm.createContext({
   },
   async fetch(asked, how) {
     seen.asked.push({ url: asked, ...how });
-    return { ok: answer.status === 200, status: answer.status, json: async () => answer.body };
+    if (!answer) {
+      throw new TypeError('Failed to fetch');
+    }
+    return { ok: answer.status === 200, status: answer.status, json: async () => JSON.parse(answer.text) };
   },
   setTimeout: (does) => waiting.push(does),
   clearTimeout: () => waiting.pop(),

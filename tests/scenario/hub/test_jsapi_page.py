@@ -23,6 +23,9 @@ HARNESS = Path(__file__).with_name("jsapi_page.cjs")
 PAGE = "https://wx.example.com/jsapi?lang=zh&from=a%20b"
 PHONE, DESKTOP = "Mozilla/5.0 MicroMessenger/8.0.49", "Mozilla/5.0 Chrome/142"
 
+Answer = dict[str, Any]
+"""Of HTTP: `status` and `text`."""
+
 
 def load(house: House, lang: str = "zh") -> str:
     """Return the page."""
@@ -31,11 +34,27 @@ def load(house: House, lang: str = "zh") -> str:
     return answer.text
 
 
+def ask(house: House, appid: str, key: str) -> Answer:
+    """Return what the hub answers the page."""
+    answer = house.call("GET", to_sign(appid), key)
+    return {"status": answer.status_code, "text": answer.text}
+
+
+def to_sign(appid: str) -> str:
+    """Return what the page asks."""
+    return f"/v1/accounts/{quote(appid, safe='')}/jsapi_config?url={quote(PAGE, safe='')}"
+
+
 def press(house: House, *, agent: str = PHONE, wechat: str = "ready", key: str, appid: str = APPID) -> Any:
     """Return what becomes of pressing the button, the hub's own answer in hand."""
+    return press_with(house, ask(house, appid, key), agent=agent, wechat=wechat, key=key, appid=appid)
+
+
+def press_with(
+    house: House, answer: Answer | None, *, agent: str = PHONE, wechat: str = "ready", key: str, appid: str = APPID
+) -> Any:
+    """Return what becomes of pressing the button, where the page gets this answer, or none."""
     page = load(house)
-    asked = f"/v1/accounts/{quote(appid, safe='')}/jsapi_config?url={quote(PAGE, safe='')}"
-    answer = house.call("GET", asked, key)
     given = {
         "ids": re.findall(r'\bid="(\w+)"', page),
         "states": re.findall(r'data-state="(\w+)"', page),
@@ -44,13 +63,14 @@ def press(house: House, *, agent: str = PHONE, wechat: str = "ready", key: str, 
         "agent": agent,
         "appid": f" {appid} ",
         "key": f"{key}\n",
-        "answer": {"status": answer.status_code, "body": answer.json()},
+        "answer": answer,
         "wechat": wechat,
     }
     command = [need("node", "nodejs"), str(HARNESS), str(SCRIPT), json.dumps(given)]
     ran = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=True)
     done = json.loads(ran.stdout)
-    assert [(one["url"], one["headers"]["Authorization"]) for one in done["asked"]] == [(asked[1:], f"Bearer {key}")]
+    asked = [(one["url"], one["headers"]["Authorization"]) for one in done["asked"]]
+    assert asked == [(to_sign(appid)[1:], f"Bearer {key}")]
     assert (done["prevented"], done["key"]) == (True, "")
     assert all(one["key"] == "" for one in done["scripts"])
     return done
@@ -117,6 +137,29 @@ def test_what_the_hub_refuses_is_told_in_its_words(house: House, key: str) -> No
     assert (done["state"], done["scripts"], done["shown"]) == (["refused"], [], False)
     assert "key" in done["texts"]["told"]
     assert press(house, key=key, appid="wx9999999999999999")["state"] == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (502, "<html><h1>502 Bad Gateway</h1></html>"),
+        (200, "<!doctype html><title>Log in</title>"),
+        (403, '{"message": "blocked"}'),
+        (404, "null"),
+        (204, ""),
+    ],
+)
+def test_what_a_proxy_answers_is_told_as_such(house: House, key: str, status: int, text: str) -> None:
+    """With the status, and not as trouble with JSON, which nobody can act on."""
+    done = press_with(house, {"status": status, "text": text}, key=key)
+    assert (done["state"], done["texts"]["told"]) == (["foreign"], f"HTTP {status}")
+    assert (done["scripts"], done["shown"]) == ([], False)
+
+
+def test_no_answer_is_told_as_such(house: House, key: str) -> None:
+    """The phone is off the network, or a proxy broke the connection off."""
+    done = press_with(house, None, key=key)
+    assert (done["state"], done["texts"]["told"]) == (["unreached"], "Failed to fetch")
 
 
 def test_an_application_of_wecom_is_configured_as_its_corp(house: House) -> None:

@@ -168,12 +168,21 @@ def test_a_page_is_signed_for_wx_config_and_for_wx_agent_config(
 
 
 def test_a_type_that_is_none_was_most_likely_cut_from_the_page(house: House, admin: str) -> None:
-    """Also of an account that has no such page."""
+    """Whose account it is changes nothing."""
     add(house, admin)
     house.add_account()
-    for appid, value in ((CRM, "shop"), (APPID, "agent_config")):
-        answer = house.call("GET", f"/v1/accounts/{appid}/jsapi_config", admin, params={"url": PAGE, "type": value})
+    for appid in (CRM, APPID):
+        answer = house.call("GET", f"/v1/accounts/{appid}/jsapi_config", admin, params={"url": PAGE, "type": "shop"})
         assert (answer.status_code, answer.json()["code"]) == (400, "page_url_cut")
+
+
+def test_wx_agent_config_is_of_wecom_only(house: House, admin: str) -> None:
+    """Of an official account the ticket that it wants is refused by name, as where the ticket itself is asked for."""
+    house.add_account()
+    for asked in ("agent_config_ticket", f"jsapi_config?type=agent_config&url={PAGE}"):
+        refused = house.call("GET", f"/v1/accounts/{APPID}/{asked}", admin)
+        assert (refused.status_code, refused.json()["code"]) == (404, "kind_unfit")
+        assert "agent_config_ticket" in refused.json()["detail"]
 
 
 def test_a_repeated_dead_token_is_an_alert(house: House, admin: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 import zhongkong
 from zhongkong.testing.fixtures import WechatSandbox, ZhongkongHub, wechat_sandbox, zhongkong_hub
@@ -20,6 +21,14 @@ def test_a_platform_answers(wechat_sandbox: WechatSandbox) -> None:
     asked = {"access_token": answer["access_token"]}
     assert httpx.get(followers, params=asked, trust_env=False).json()["errcode"] == 42001
     assert wechat_sandbox.secret not in repr(wechat_sandbox)
+
+
+def test_what_is_refused_says_why(wechat_sandbox: WechatSandbox) -> None:
+    """Who writes a test sees in its failure what was asked and what the sandbox has to say to it."""
+    route = f"/accounts/{wechat_sandbox.appid}/followers/nobody/say"
+    with pytest.raises(httpx.HTTPStatusError, match=rf"^POST {route}: 404 .*has no follower nobody") as caught:
+        wechat_sandbox.control("POST", route, {"content": "?"})
+    assert caught.value.response.status_code == 404
 
 
 def test_a_hub_keeps_its_account(zhongkong_hub: ZhongkongHub, wechat_sandbox: WechatSandbox) -> None:

@@ -124,4 +124,4 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     said, words = done.stderr.splitlines()[-2:]
     assert said == f"zhongkong.errors.SettingInvalid: connect_extra_missing (module={missing!r})"
-    assert 'pip install "zhongkong[local]"' in words
+    assert 'pip install ".[local]"' in words

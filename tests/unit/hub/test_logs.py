@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from zhongkong.core.model import Event
 from zhongkong.core.ports import KeptEvent
-from zhongkong.hub.logs import AccessLog, TextLines, configure_logging, log_event
+from zhongkong.hub.logs import AccessLog, TextLines, access, configure_logging, log_event
 from zhongkong.hub.telemetry import Telemetry
 from zhongkong.testing.fake_clock import FakeClock
 
@@ -25,8 +25,10 @@ def stream() -> Iterator[io.StringIO]:
     """What is logged; pytest's own handlers come back afterwards."""
     root, ours = logging.getLogger(), logging.getLogger("zhongkong")
     handlers, level, our_level = root.handlers[:], root.level, ours.level
+    access_level = access.level
     yield io.StringIO()
     root.handlers[:], root.level, ours.level = handlers, level, our_level
+    access.setLevel(access_level)
 
 
 def fail() -> None:
@@ -114,6 +116,21 @@ def test_the_requests_of_one_turn_are_written_at_once_and_in_order(style: str) -
     lines = written.getvalue().splitlines()
     assert [next(one for one in told if one in line) for line in lines] == told
     assert written.writes <= 3
+
+
+@pytest.mark.parametrize("requests", [True, False])
+def test_requests_are_logged_if_so_wanted(stream: io.StringIO, *, requests: bool) -> None:
+    """Behind a proxy with a log of its own each would stand there twice. All else is told."""
+    configure_logging("text", stream, requests=requests)
+    served = AccessLog(no_app, FakeClock(), Telemetry())
+
+    async def serve() -> None:
+        served.tell({"method": "GET", "path": "/one"}, 200, 0.0)
+
+    asyncio.run(serve())
+    log_event(KeptEvent(9, 0.0, Event("contested", "wx1")), "en")
+    assert ("GET /one 200" in stream.getvalue()) is requests
+    assert "wx1" in stream.getvalue()
 
 
 @pytest.mark.usefixtures("stream")

@@ -33,6 +33,7 @@ def back_up(address: FileAddress, prefix: str, backup: Path, *, overwrite: bool)
     """
     store = Side(address, prefix)
     _ = store.read_facts_in_use()
+    _judge_name(backup)
     if os.path.lexists(backup):
         _judge_overwriting(backup, address, prefix, overwrite=overwrite)
     with _draft_of(backup) as draft:
@@ -55,6 +56,7 @@ def put_back(backup: Path, address: FileAddress, prefix: str, seal: Seal, *, ove
     is_kept = is_there(address.path)
     if not is_there(backup):
         raise StoreRefused("backup_missing", path=str(backup))
+    _judge_name(backup)
     if is_kept and backup.samefile(address.path):
         raise StoreRefused("backup_is_store", path=str(backup))
     if is_kept and not overwrite:
@@ -74,6 +76,11 @@ def put_back(backup: Path, address: FileAddress, prefix: str, seal: Seal, *, ove
             _replace(copy, store)
         else:
             _keep(draft, address.path)
+
+
+def _judge_name(backup: Path) -> None:
+    if is_there(backup) and backup.is_dir():
+        raise StoreRefused("backup_is_directory", path=str(backup))
 
 
 def _judge_overwriting(file: Path, address: FileAddress, prefix: str, *, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ from zhongkong.hub.admin_callbacks import CallbackAdmin, Wish
 from zhongkong.hub.api.asking import Fields, appid_of, read_fields, refuse
 from zhongkong.hub.api.replies import language_of, reply
 from zhongkong.hub.door import Door
-from zhongkong.hub.places import place_of
+from zhongkong.hub.places import program_of
 from zhongkong.hub.verifying import Verifier, url_of
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.messages import render
@@ -90,8 +90,8 @@ class Callbacks:
             "url": url_of(self._public_url, appid),
             "token": callback is not None,
             "encoding_aes_key": bool(callback and callback.encoding_aes_key),
-            "handler": place_of(callback.handler) if callback and callback.handler else "",
-            "listeners": [place_of(url) for url in callback.listeners] if callback else [],
+            "handler": program_of(callback.handler) if callback and callback.handler else "",
+            "listeners": [program_of(url) for url in callback.listeners] if callback else [],
             "verify_files": [proof.name for proof in proofs],
         }
 

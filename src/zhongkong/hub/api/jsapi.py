@@ -43,7 +43,7 @@ class JsapiConfig:
         appid = appid_of(request)
         self._door.admit(request, Grant.READ, appid)
         corpid = corpid_of(appid)
-        is_agents = corpid is not None and request.query_params.get("type") == _AGENT
+        is_agents = request.query_params.get("type") == _AGENT
         url = _page_of(request, _OURS | {"type"} if is_agents else _OURS)
         kind = Kind.AGENT_CONFIG_TICKET if is_agents else Kind.JSAPI_TICKET
         handed = await self._keeper.credential(Slot(appid, kind))

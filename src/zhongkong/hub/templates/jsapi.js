@@ -42,15 +42,22 @@
     at("signed").hidden = false;
   }
 
+  function failure(state, told) {
+    return Object.assign(new Error(told), { state });
+  }
+
+  /** Returns what the hub signed. Whatever stands before it may answer in its stead, and then seldom in JSON. */
   async function sign(appid, key) {
     const asked = `v1/accounts/${encodeURIComponent(appid)}/jsapi_config?url=${encodeURIComponent(page)}`;
     const headers = { Authorization: `Bearer ${key}`, "Accept-Language": document.documentElement.lang };
-    const answer = await fetch(asked, { headers, cache: "no-store", referrerPolicy: "no-referrer" });
-    const said = await answer.json();
-    if (!answer.ok) {
-      throw new Error(said.detail || said.code || String(answer.status));
+    const answer = await fetch(asked, { headers, cache: "no-store", referrerPolicy: "no-referrer" }).catch((error) => {
+      throw failure("unreached", error.message);
+    });
+    const said = await answer.json().catch(() => null);
+    if (answer.ok && said?.signature) {
+      return said;
     }
-    return said;
+    throw said?.detail ? failure("refused", said.detail) : failure("foreign", `HTTP ${answer.status}`);
   }
 
   /** Loads WeChat's script, from the other host if one is away. */
@@ -110,7 +117,7 @@
         () => show("unloaded"),
       );
     } catch (error) {
-      show("refused", error.message);
+      show(error.state, error.message);
     }
   }
 
