@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -12,5 +13,10 @@ def need(program: str, package: str) -> str:
     """Return where the program is; `package` is what brings it."""
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed: apt install {package}")
+        lack(f"{program} is not installed: apt install {package}")
     return found
+
+
+def lack(why: str) -> NoReturn:
+    """Skip the test for what is missing here; in CI it fails."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(why)

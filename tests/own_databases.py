@@ -109,6 +109,7 @@ class OwnPostgresql(OwnServer):
     superuser = "postgres"
     first_database = "postgres"
     stopping = signal.SIGINT  # sessions are ended, not waited for
+    listens = "127.0.0.1"
 
     @classmethod
     def make(cls, directory: Path) -> OwnPostgresql:
@@ -117,7 +118,7 @@ class OwnPostgresql(OwnServer):
         made = [program_of("initdb"), "-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D"]
         subprocess.run([*made, str(directory / "data")], check=True, stdout=subprocess.DEVNULL, **as_user(directory))
         access = directory / "data" / "pg_hba.conf"
-        access.write_text(f"host all hub 127.0.0.1/32 scram-sha-256\n{access.read_text()}")
+        access.write_text(f"host all hub samenet scram-sha-256\n{access.read_text()}")
         server.start()
         execute(server.root_url, f"CREATE ROLE hub LOGIN PASSWORD '{PASSWORD}'")
         execute(server.root_url, "CREATE DATABASE hub OWNER hub")
@@ -125,7 +126,16 @@ class OwnPostgresql(OwnServer):
 
     def command(self) -> list[str]:
         """Return what starts it."""
-        where = ["-D", str(self.directory / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.directory)]
+        where = [
+            "-D",
+            str(self.directory / "data"),
+            "-p",
+            str(self.port),
+            "-h",
+            self.listens,
+            "-k",
+            str(self.directory),
+        ]
         return [program_of("postgres"), *where, "-c", "max_connections=20"]
 
     def may_write(self, *, may: bool) -> None:
@@ -140,6 +150,12 @@ class OwnPostgresql(OwnServer):
     def end_sessions(self) -> None:
         """End every session of the hub's user."""
         execute(self.root_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hub'")
+
+
+class OpenPostgresql(OwnPostgresql):
+    """PostgreSQL that the hosts of its net reach too."""
+
+    listens = "0.0.0.0"  # noqa: S104 (within a network namespace of a test)
 
 
 class OwnMariadb(OwnServer):
@@ -181,21 +197,21 @@ OWN: dict[str, type[OwnPostgresql | OwnMariadb]] = {"postgresql": OwnPostgresql,
 
 
 @contextmanager
-def own_server(engine: str) -> Iterator[OwnServer]:
+def own_server(kind: type[OwnPostgresql | OwnMariadb]) -> Iterator[OwnServer]:
     """Run a server in a directory of its own, which its user can reach; both are gone afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="zhongkong-", ignore_cleanup_errors=True) as name,
-        own_server_in(Path(name), engine) as server,
+        own_server_in(Path(name), kind) as server,
     ):
         yield server
 
 
 @contextmanager
-def own_server_in(directory: Path, engine: str) -> Iterator[OwnServer]:
+def own_server_in(directory: Path, kind: type[OwnPostgresql | OwnMariadb]) -> Iterator[OwnServer]:
     """Run a server in a directory that is there and may be its user's."""
     if is_root():
-        shutil.chown(directory, **_owner(engine))
-    server = OWN[engine].make(directory)
+        shutil.chown(directory, **_owner(kind.engine))
+    server = kind.make(directory)
     try:
         yield server
     finally:
@@ -212,7 +228,7 @@ class OwnServers:
     def of(self, engine: str) -> OwnServer:
         """Return the server, running."""
         if engine not in self._servers:
-            self._servers[engine] = self._ends.enter_context(own_server(engine))
+            self._servers[engine] = self._ends.enter_context(own_server(OWN[engine]))
         self._servers[engine].start()
         return self._servers[engine]
 

@@ -22,12 +22,21 @@ class Hub(Program):
     """One `zhongkong serve`. Its replicas are its workers; a single worker is the program itself."""
 
     def __init__(
-        self, data: Path, log: Path, temporary: Path, *, port: int, workers: int, environment: Mapping[str, str]
+        self,
+        data: Path,
+        log: Path,
+        temporary: Path,
+        *,
+        port: int,
+        workers: int,
+        environment: Mapping[str, str],
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
     ) -> None:
-        settings = {"--data-dir": data, "--port": port, "--workers": workers}
+        settings = {"--data-dir": data, "--host": host, "--port": port, "--workers": workers}
         arguments = ["serve", "--json", *(str(part) for pair in settings.items() for part in pair)]
-        super().__init__(arguments, log, temporary, environment)
-        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(arguments, log, temporary, environment, within)
+        self.url = f"http://{host}:{port}"
         self.data = data
         self.alone = self.url if workers == 1 else ""
         """Its URL, where what happens to a replica concerns only those who ask this hub."""

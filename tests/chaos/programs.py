@@ -34,12 +34,20 @@ class Asked(Exception):
 
 
 class Program:
-    """One process of ours, in a group of its own, so that a Ctrl-C is ours to pass on."""
+    """One process of ours, in a group of its own, so that a Ctrl-C is ours to pass on.
+
+    `within` is what its command begins with, where something else is to become this program.
+    """
 
     def __init__(
-        self, arguments: list[str], log: Path, temporary: Path, environment: Mapping[str, str] | None = None
+        self,
+        arguments: list[str],
+        log: Path,
+        temporary: Path,
+        environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
     ) -> None:
-        self._arguments = arguments
+        self._command = [*within, ZHONGKONG, *arguments]
         self._environment = environment or {}
         self._log = log
         self._temporary = temporary
@@ -64,14 +72,14 @@ class Program:
         said = self._log.with_suffix(".out")  # no pipe: what the process began would keep it open when it is gone
         with self._log.open("ab") as log, said.open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
-                ZHONGKONG, *self._arguments, stdin=DEVNULL, stdout=out, stderr=log, env=environment,
+                *self._command, stdin=DEVNULL, stdout=out, stderr=log, env=environment,
                 start_new_session=True,
             )  # fmt: skip
         self._groups.append(self._process.pid)
         async with asyncio.timeout(START_WITHIN):
             while not said.read_bytes().endswith(b"\n"):
                 if not self.is_alive:
-                    raise RuntimeError(f"zhongkong {self._arguments[0]} ended with {self._process.returncode}")
+                    raise RuntimeError(f"{' '.join(self._command)} ended with {self._process.returncode}")
                 await asyncio.sleep(0.05)
         answer: dict[str, Any] = json.loads(said.read_bytes())
         return answer

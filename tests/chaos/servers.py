@@ -160,7 +160,7 @@ async def open_server_store(engine: str, directory: Path) -> AsyncIterator[Serve
         stack.callback(lambda: shutil.rmtree(place, ignore_errors=True))
         disk = stack.enter_context(open_disk(place, megabytes=MEGABYTES))
         stack.callback(lambda: shutil.copy(disk.path / "log", directory / "server.log"))
-        server = await _in_thread(lambda: stack.enter_context(own_server_in(disk.path, engine)))
+        server = await _in_thread(lambda: stack.enter_context(own_server_in(disk.path, OWN[engine])))
         wires = [await stack.enter_async_context(_open_wire(server.port)) for _ in range(REPLICAS)]
         yield ServerStore(server, disk, wires)
 
