@@ -47,7 +47,7 @@ def configure(directory: Path, changed: Mapping[str, str]) -> Path:
     directory.mkdir()
     conf = (EXAMPLES / "nginx.conf").read_text(encoding="utf-8")
     for there, ours in changed.items():
-        assert conf.count(there) == 1
+        assert there in conf
         conf = conf.replace(there, ours)
     conf = conf.replace("/var/log/nginx/", f"{directory}/")
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -110,7 +110,7 @@ class House:
             yield
             for task in going_on:
                 task.cancel()
-        assert set(self.statuses) == {200}
+        assert set(self.statuses) == {200}, Counter(self.statuses)
 
     async def read_for_ever(self, reader: int) -> None:
         """Read as fast as answers come."""

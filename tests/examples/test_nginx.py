@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from tests.chaos.hubs import Hub, Hubs
 from tests.examples.balanced import House, nginx, session, until_true
@@ -21,7 +22,10 @@ async def open_house(own_servers: OwnServers, directory: Path) -> AsyncIterator[
     """Run three replicas on one PostgreSQL, nginx before them, and a sandbox behind."""
     temporary = directory / "tmp"
     temporary.mkdir()
-    store = {"ZHONGKONG_STORE_URL": own_servers.of("postgresql").url, "ZHONGKONG_STORE_PREFIX": "nginx_"}
+    store = {
+        "ZHONGKONG_STORE_URL": own_servers.of("postgresql").url,
+        "ZHONGKONG_STORE_PREFIX": f"nginx_{token_hex(3)}_",
+    }
     port = find_free_port()
     hubs = Hubs(
         [
@@ -73,6 +77,23 @@ def test_reads_polls_and_streams_go_through_and_a_rolling_restart_fails_no_read(
         logs = [one.read_text(encoding="utf-8") for one in (tmp_path / "nginx").glob("*.log")]
         assert len(logs) > 1
         assert not any(secret in text for text in logs for secret in {*house.handed, house.key})
+
+    asyncio.run(story())
+
+
+def test_a_replica_may_end_when_the_others_are_just_back(own_servers: OwnServers, tmp_path: Path) -> None:
+    """They are left alone for some seconds more; there is nobody else, so it asks them all the same."""
+
+    async def story() -> None:
+        async with open_house(own_servers, tmp_path) as house:
+            first, second, third = house.hubs.all
+            async with house.read_by_all():
+                for _ in range(3):
+                    assert await asyncio.gather(first.end(), second.end()) == [0, 0]
+                    await house.until_read_on()
+                    await asyncio.gather(first.start(), second.start())
+                    async with house.away(third):
+                        await house.until_read_on()
 
     asyncio.run(story())
 
