@@ -136,7 +136,8 @@ class OwnPostgresql(OwnServer):
             "-k",
             str(self.directory),
         ]
-        return [program_of("postgres"), *where, "-c", "max_connections=20"]
+        small = ["-c", "max_connections=20", "-c", "min_wal_size=32MB", "-c", "max_wal_size=64MB"]
+        return [program_of("postgres"), *where, *small]
 
     def may_write(self, *, may: bool) -> None:
         """Have it be a primary, or one that only reads: it is promoted, or begins as a standby."""
