@@ -4,7 +4,7 @@
       SettingInvalid · RequestRefused · AccountUnknown · AccessDenied · CredentialUnavailable
       StoreError     -> StoreUnavailable (by itself, later) · StoreRefused · WrongSeal (a person must act)
       SinkError      -> SinkUnavailable (nothing gets there) · SinkRefused (this one write does not)
-      PlatformError  -> PlatformBusy · QuotaExhausted · CredentialRefused · AccountRejected
+      PlatformError  -> PlatformBusy · QuotaExhausted · AccountRejected
       PlatformUnreachable
 
 An error holds a stable `code` and the named values of its text; the text itself, in Chinese or English, is made where
@@ -143,10 +143,6 @@ class PlatformBusy(PlatformError):
 
 class QuotaExhausted(PlatformError):
     """Calls of the minute or day are spent (45009, 45011). Wait; a person finds out who spends them."""
-
-
-class CredentialRefused(PlatformError):
-    """A business call was refused for its token (40001, 40014, 42001). The caller refreshes and repeats it once."""
 
 
 class PlatformUnreachable(ZhongkongError):
