@@ -220,7 +220,7 @@ class Keeper:
         return rejected
 
     async def _answer(self, reject: Reject, patience: Seconds) -> Rejected:
-        applied, verdict = await self._put(reject)
+        applied, verdict = await self._put(reject, patience)
         slot, record = reject.slot, applied.record
         match applied.answer:
             case AlreadyNewer() if self.known.freshness(record) is not Freshness.DEAD:
@@ -324,11 +324,17 @@ class Keeper:
 
     # --- reject
 
-    async def _put(self, reject: Reject) -> _Put:
-        """Tell the store of a reject, and probe if that is what it answers."""
-        putting = asyncio.create_task(self._tell_and_probe(reject))
+    async def _put(self, reject: Reject, patience: Seconds) -> _Put:
+        """Tell the store of a reject, and probe if that is what it answers. A store that hangs is away."""
+        answered = asyncio.Event()
+        putting = asyncio.create_task(self._tell_and_probe(reject, answered))
         self._putting.add(putting)  # it goes on when the caller hangs up: others wait for its verdict
         putting.add_done_callback(self._put_away)
+        try:
+            async with asyncio.timeout(patience):
+                await answered.wait()
+        except TimeoutError:
+            raise StoreUnavailable("store_unavailable", retry_after=1.0) from None
         return await asyncio.shield(putting)
 
     def _put_away(self, putting: asyncio.Task[_Put]) -> None:
@@ -336,8 +342,11 @@ class Keeper:
         if not putting.cancelled():
             putting.exception()  # seen, also if the caller hung up
 
-    async def _tell_and_probe(self, reject: Reject) -> _Put:
-        told = await self._refresher.tell(reject)
+    async def _tell_and_probe(self, reject: Reject, answered: asyncio.Event) -> _Put:
+        try:
+            told = await self._refresher.tell(reject)
+        finally:
+            answered.set()
         if not isinstance(told.answer, ProbeNow):
             return _Put(told)
         account = self.known.account(reject.slot.appid)

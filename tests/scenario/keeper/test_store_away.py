@@ -180,6 +180,21 @@ def test_a_reject_needs_the_store() -> None:
     assert scene.line.asked("probe") == []
 
 
+def test_a_reject_waits_no_longer_than_its_patience_for_a_store_that_hangs() -> None:
+    """Its caller is told that it is the store; what was begun goes on, and is judged when the store answers."""
+    scene = Scene()
+    value = scene.read().value
+    scene.revoke_all()
+    scene.store.answers_after = 9.0
+    began = scene.time()
+    with pytest.raises(StoreUnavailable):
+        scene.reject(value)
+    assert scene.time() - began < PATIENCE + 0.1
+    scene.store.answers_after = 0.0
+    scene.turn(30.0)
+    assert scene.is_alive(scene.read().value)
+
+
 @pytest.mark.parametrize("replica", [0, 1])
 def test_a_reject_of_what_the_store_does_not_know_yet_is_never_answered_with_the_same(replica: int) -> None:
     """A stable token that was asked for while the store was away, rejected in the moment in which it is back."""
