@@ -86,11 +86,18 @@ class Flight:
 
 
 class Promise(NamedTuple):
-    """What a reader was told: that he may use a value until `until`, by a replica that knew all up to `knew`."""
+    """What a reader was told: that he may use a value until `until`, by a replica that knew all up to `knew`.
+
+    Of the store's clock it knew what its last poll had told, at `polled`.
+    """
 
     until: float
     knew: float
+    polled: float
     made_at: float
+
+
+CLOCK_STEPPED = "the clock stepped"
 
 
 class Aside(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from tests.simulation.answers import Answers, Complaint, Demand
 from tests.simulation.audits import Audits
 from tests.simulation.families import NO_SUCH_TOKEN, is_ticket, mode_of, name_of, route_of
-from tests.simulation.ledger import LONG_AGO, Aside, Flight, Troubles, Watched
+from tests.simulation.ledger import CLOCK_STEPPED, LONG_AGO, Aside, Flight, Troubles, Watched
 from tests.simulation.lineage import Lineage
 from tests.simulation.promises import Promises
 from tests.simulation.spending import Spending
@@ -120,7 +120,7 @@ class Oracle:
             self.stepped_back_at = self.now()
         self.note(f"the store's clock stepped by {seconds}")
         for watched in self.slots.values():
-            watched.asides.append(Aside(self.now(), "the clock stepped"))
+            watched.asides.append(Aside(self.now(), CLOCK_STEPPED))
 
     def store_lost(self) -> None:
         """The store is another one: what not every replica knew may be lost."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.simulation.families import is_ticket, line_of, mode_of, name_of
-from tests.simulation.ledger import LONG_AGO, Flight, Life, Promise, Watched
+from tests.simulation.ledger import CLOCK_STEPPED, LONG_AGO, Flight, Life, Promise, Watched
 from tests.simulation.reckoning import DEADLINE, LANDING, LEASE, due_between, overlap, trusted_until
 from zhongkong.core.handing import Handed
 from zhongkong.core.model import Mode, Slot, hash_value
@@ -95,7 +95,7 @@ class Promises:
 
     def _judge_promise(self, replica: Replica, slot: Slot, handed: Handed, life: Life) -> None:
         watched, now = self._oracle.slots[slot], self._oracle.now()
-        promise = Promise(now + handed.expires_in, replica.knew(slot), now)
+        promise = Promise(now + handed.expires_in, replica.knew(slot), replica.read_at(slot), now)
         if life.dies_at < promise.until - 1e-6 and not self._is_aside(watched, handed.value, promise):
             self._oracle.fail(
                 "1", f"{slot.appid}: {handed.expires_in} s announced, {life.dies_at - now:.6f} s are left"
@@ -190,7 +190,10 @@ class Promises:
         flight = ended[1]
         if flight is None or _came_late(flight):
             return True
-        return any(promise.knew < one.at <= flight.needed_at for one in watched.asides)
+        return any(
+            (promise.polled if one.why == CLOCK_STEPPED else promise.knew) < one.at <= flight.needed_at
+            for one in watched.asides
+        )
 
     def _is_misdated(self, replica: Replica, slot: Slot, value: str) -> bool:
         """Say whether the store's clock stepped back under the record: for a poll, and where nobody could move it."""
