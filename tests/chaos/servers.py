@@ -24,7 +24,7 @@ from tests.own_databases import OWN, OwnServer, holding, own_server_in
 T = TypeVar("T")
 
 WIRE = Path(__file__).parents[1] / "wires.py"
-MEGABYTES = 192
+MEGABYTES = 512
 STORES = ("sqlite", *OWN)
 EVENTS_LOCK = "SELECT id FROM zhongkong_meta FOR UPDATE"
 
