@@ -253,6 +253,8 @@ class Knowledge:
         if self._unwritten_since is not None:
             self._handed.clear()
             self._unwritten_since = None
+            if not self.is_cut_off:
+                self._drop_unsaved()
 
     @property
     def unwritten_for(self) -> Seconds:
@@ -324,7 +326,8 @@ class Knowledge:
 
         However many credentials come and go meanwhile, all are of the generation that the store will count next: who
         asks several replicas sees no generation fall, then or later. What is asked for is stamped with the earliest
-        moment that it may be, so that no promise outlives the credential when the store's time is known better.
+        moment that it may be, so that no promise outlives the credential when the store's time is known better; but not
+        before the last probe, which is over.
         """
         record = self.record(command.slot) or Record(command.slot)
         applied, _events = run(command, record, self.now())
@@ -339,10 +342,12 @@ class Knowledge:
         return applied._replace(record=after)
 
     def _stamped_early(self, record: Record, *, opened_before: Sequence[Attempt]) -> Record:
-        attempts = tuple(
-            one if one in opened_before else one._replace(left=one.left - self._doubt) for one in record.attempts
-        )
-        return replace(record, attempts=attempts)
+        def early(attempt: Attempt) -> Attempt:
+            if attempt in opened_before:
+                return attempt
+            return attempt._replace(left=max(attempt.left - self._doubt, min(attempt.left, record.probe.began_at)))
+
+        return replace(record, attempts=tuple(map(early, record.attempts)))
 
     def forget_unsaved(self, slot: Slot) -> None:
         """The store's own record stands again."""

@@ -252,6 +252,35 @@ def test_what_only_we_noted_of_the_same_credential_gives_way(away: Knowledge, cl
     assert (record.lease, record.attempts) == (None, ())
 
 
+def test_it_gives_way_as_soon_as_the_store_can_be_written_again(away: Knowledge, clock: Hands) -> None:
+    """The poll that found the store back came before that, and the next one may be a minute away."""
+    for _ in range(2):
+        away.write_failed()
+        clock.at += 10.0
+    away.pretend(Claim(SLOT, build_account(Mode.STABLE), "mine", 99))
+    away.learn_changes(changes(NOW + 6020.0), clock.at, clock.at)
+    assert away.is_unwritable
+    away.wrote()
+    record = away.record(SLOT)
+    assert record is not None
+    assert (record.lease, record.attempts) == (None, ())
+
+
+def test_what_is_asked_without_the_store_is_stamped_early_but_not_before_the_last_look(
+    away: Knowledge, clock: Hands
+) -> None:
+    """What came of the look is older than what was asked for after it, whatever the doubt about the clock."""
+    away.learn_changes(changes(NOW + 6000.0), clock.at - 2.0, clock.at + 2.0)
+    record = away.record(SLOT)
+    assert record is not None
+    away.learn(replace(record, version=9, probe=record.probe._replace(began_at=away.now() - 1.0)))
+    away.pretend(Claim(SLOT, build_account(Mode.STABLE), "mine", 99))
+    after = away.record(SLOT)
+    assert after is not None
+    (attempt,) = after.attempts
+    assert attempt.left == after.probe.began_at < away.now()
+
+
 def test_a_change_of_the_account_reaches_what_only_we_know(away: Knowledge) -> None:
     """Else it would be claimed for under a revision that is no more; the secret's change ends no credential."""
     mine = pretend_mint(away, "token-2")
