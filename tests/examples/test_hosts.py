@@ -98,18 +98,12 @@ def _house(site: Site) -> Iterator[House]:
 def test_hosts_restarted_one_by_one_fail_no_read_and_fetch_no_token_twice(site: Site, house: House) -> None:
     """Meanwhile tokens are ended and replaced: whoever is there does it, once."""
 
-    async def restart() -> None:
-        for hub in house.hubs.all:
-            async with house.away(hub):
-                await house.until_read_on()
-
-    async def replace() -> None:
-        for _ in range(3):
-            await house.replace()
-
     async def story() -> None:
         async with house.read_by_all():
-            await asyncio.gather(restart(), replace())
+            for hub in house.hubs.all:
+                async with house.away(hub):
+                    await house.until_read_on()
+                    await house.replace()
 
     with minting(house, 3):
         site.play(story())

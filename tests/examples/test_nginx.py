@@ -26,7 +26,6 @@ async def open_house(own_servers: OwnServers, directory: Path) -> AsyncIterator[
         "ZHONGKONG_STORE_URL": own_servers.of("postgresql").url,
         "ZHONGKONG_STORE_PREFIX": f"nginx_{token_hex(3)}_",
     }
-    port = find_free_port()
     hubs = Hubs(
         [
             Hub(
@@ -43,6 +42,7 @@ async def open_house(own_servers: OwnServers, directory: Path) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         stack.push_async_callback(hubs.kill)
         key = await hubs.start()
+        port = find_free_port()
         here = {there: hub.url.removeprefix("http://") for there, hub in zip(ADDRESSES, hubs.all, strict=True)}
         changed = {**here, "listen 80;": f"listen 127.0.0.1:{port};"}
         url = await stack.enter_async_context(nginx(directory / "nginx", "127.0.0.1", port, changed=changed))
@@ -89,7 +89,7 @@ def test_a_replica_may_end_when_the_others_are_just_back(own_servers: OwnServers
             first, second, third = house.hubs.all
             async with house.read_by_all():
                 for _ in range(3):
-                    assert await asyncio.gather(first.end(), second.end()) == [0, 0]
+                    assert set(await asyncio.gather(first.end(), second.end())) == {0}
                     await house.until_read_on()
                     await asyncio.gather(first.start(), second.start())
                     async with house.away(third):

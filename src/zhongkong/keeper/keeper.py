@@ -18,6 +18,7 @@ from zhongkong.core.handing import Handed
 from zhongkong.core.issuing import ISSUING, mode_now
 from zhongkong.core.lineage import parent_of
 from zhongkong.core.model import (
+    DEADLINE,
     KINDS_OF,
     NEVER,
     Event,
@@ -208,13 +209,20 @@ class Keeper:
     ) -> Rejected:
         """Say what became of a credential that a caller saw refused, and return the one to use now.
 
-        Named by value, sha-256 or generation. `caller` tells one caller from another (a key's id, an address).
+        Named by value, sha-256 or generation. `caller` tells one caller from another (a key's id, an address). The
+        answer comes within `patience` and the time that the platform has for a probe.
 
         Raises: AccountUnknown. CredentialUnavailable. StoreUnavailable: a reject is decided on the store's record.
         """
-        await self._known_record(slot)
         reject = Reject(slot, caller, hash_value(value) if value else sha256, generation)
-        rejected = await self._answer(reject, patience)
+        try:
+            async with asyncio.timeout(patience + DEADLINE):
+                await self._known_record(slot)
+                rejected = await self._answer(reject, patience)
+        except TimeoutError:
+            if self.known.is_cut_off_from(slot):
+                raise StoreUnavailable("store_unavailable", retry_after=1.0) from None
+            raise unavailable(slot, None, 1.0) from None
         if rejected.outcome is not RejectOutcome.STILL_VALID and _names(reject, rejected.handed):
             raise unavailable(slot, None, 1.0)  # of what we were issued while it was away the store knows only now
         return rejected

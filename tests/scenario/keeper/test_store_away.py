@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenario.keeper.scene import MODES, SECRET, SLOT, Scene
 from zhongkong.adapters.stores.memory import MemoryStore
-from zhongkong.core.model import LEASE, Mode, Secret, Slot
+from zhongkong.core.model import DEADLINE, LEASE, Mode, Secret, Slot
 from zhongkong.errors import CredentialUnavailable, StoreUnavailable
 from zhongkong.keeper.keeper import PATIENCE, RejectOutcome
 
@@ -192,6 +192,21 @@ def test_a_reject_waits_no_longer_than_its_patience_for_a_store_that_hangs() -> 
     assert scene.time() - began < PATIENCE + 0.1
     scene.store.answers_after = 0.0
     scene.turn(30.0)
+    assert scene.is_alive(scene.read().value)
+
+
+def test_a_reject_with_a_slow_store_and_a_slow_platform_ends_a_probes_time_after_its_patience() -> None:
+    """It waits for both in turns, several times; whoever passes rejects on can tell from when a hub is dead."""
+    scene = Scene()
+    value = scene.read().value
+    scene.revoke_all()
+    scene.store.answers_after, scene.line.latency = 4.5, 9.5
+    began = scene.time()
+    with pytest.raises((StoreUnavailable, CredentialUnavailable)):
+        scene.reject(value)
+    assert scene.time() - began < DEADLINE + PATIENCE + 0.1
+    scene.store.answers_after, scene.line.latency = 0.0, 0.1
+    scene.turn(60.0)
     assert scene.is_alive(scene.read().value)
 
 

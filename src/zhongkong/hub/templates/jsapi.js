@@ -117,7 +117,7 @@
         () => show("unloaded"),
       );
     } catch (error) {
-      show(error.state, error.message);
+      show(error.state ?? "unloaded", error.message);
     }
   }
 
