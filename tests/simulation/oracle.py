@@ -54,6 +54,7 @@ class Oracle:
         self.troubles = Troubles()
         self.stepped_at = self.stepped_back_at = self.store_lost_at = LONG_AGO
         """When the store's clock stepped, when it stepped back, and when the store was made anew."""
+        self.stepped_back_by = 0.0
         self.violation: BaseException | None = None
         self.story: deque[str] = deque(maxlen=STORY_KEPT)
         self.mints = 0
@@ -117,7 +118,7 @@ class Oracle:
         """The store's clock stepped: what was promised before is off."""
         self.stepped_at = self.now()
         if seconds < 0:
-            self.stepped_back_at = self.now()
+            self.stepped_back_at, self.stepped_back_by = self.now(), -seconds
         self.note(f"the store's clock stepped by {seconds}")
         for watched in self.slots.values():
             watched.asides.append(Aside(self.now(), CLOCK_STEPPED))

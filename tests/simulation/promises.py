@@ -9,6 +9,7 @@ from tests.simulation.ledger import CLOCK_STEPPED, LONG_AGO, Flight, Life, Promi
 from tests.simulation.reckoning import DEADLINE, LANDING, LEASE, due_between, overlap, trusted_until
 from zhongkong.core.handing import Handed
 from zhongkong.core.model import Mode, Slot, hash_value
+from zhongkong.keeper.knowledge import STEP
 
 if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
@@ -208,6 +209,8 @@ class Promises:
         life = self._universe.life_of(slot, value)
         if credential is None or life is None or back_at < watched.brought.get(value, 0.0) - 60.0:
             return False
+        if credential.value != value:
+            return self._oracle.stepped_back_by <= STEP  # in memory alone; so small a step is none to anybody
         known_clock = self._universe.store.clock - self._universe.store.step + replica.step_read
         return credential.expires_at - known_clock > life.expires_at - self._oracle.now()
 
@@ -234,8 +237,8 @@ class Promises:
         account = self._universe.store.kept_account(slot.appid)
         if account is None or mode_of(slot, account) is not mode or replica.read_store_at <= replica.disturbed_at:
             return False
-        found_out_at = self._oracle.troubles.store_since(replica) + FOUND_OUT
-        if self._universe.is_repeated(slot) and self._oracle.now() < found_out_at:
+        found_out_at = self._oracle.troubles.store_since(replica) + 3 * self._universe.plan.poll_seconds + FOUND_OUT
+        if self._oracle.now() < found_out_at:  # a write that fails, and a while of that
             return False
         disturbed = [self._oracle.stepped_at, *(self._disturbed_at(one) for one in line_of(slot))]
         if account.mode is Mode.CLASSIC:

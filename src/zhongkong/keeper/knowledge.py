@@ -47,6 +47,8 @@ class Knowledge:
         self._offset: Seconds = 0.0
         self._error: Seconds = 0.0
         """By how much the offset may be wrong: half the round trip it was measured on."""
+        self._least_offset: Seconds = NEVER
+        """What it must be, by what was learnt since the last poll: no change is yet to come."""
         self._last_contact: Seconds = NEVER
         self._unwritten_since: Seconds | None = None
         """When the first write failed of those that failed since the last one that did not."""
@@ -162,7 +164,7 @@ class Knowledge:
         boot, is_stale = self._clock.boot(), self.is_stale or slot in self._unreadable
         is_ours_alone = is_stale or slot in self._unsaved  # others may mint as if it were not there
         trust = trust_seen(record, seen) if is_ours_alone else trust_of(record)
-        late = self.now() + self._doubt
+        late = boot + max(self._offset + self._doubt, self._least_offset)
         handed = hand_out(record, freshness, late, seen=seen, trust=trust, stale=self.is_cut_off_from(slot))
         if not handed.doubtful and record is self.record(slot):
             ends = [handed.same_for / (1 + DRIFT), trust_seen(record, seen) - boot - self._offset]
@@ -205,6 +207,7 @@ class Knowledge:
             self._accounts[account.appid] = account
         for record in changes.records:
             self.learn(record)
+        self._least_offset = NEVER
         if not self.is_cut_off:
             self._drop_unsaved()
         return restamps
@@ -272,6 +275,7 @@ class Knowledge:
         if known is not None and known.version >= record.version:
             return False
         self._records[record.slot] = record
+        self._note_change_at(record.changed_at)
         unsaved = self._unsaved.get(record.slot)
         if unsaved is not None and (unsaved.generation <= record.generation or record.removed):
             del self._unsaved[record.slot]
@@ -282,6 +286,12 @@ class Knowledge:
             self._accounts.pop(record.slot.appid, None)
         self._told(record.slot)
         return True
+
+    def _note_change_at(self, instant: Instant) -> None:
+        least = instant - self._clock.boot()
+        if least > max(self._offset + self._doubt, self._least_offset):
+            self._least_offset = least
+            self._handed.clear()
 
     def is_estranged(self, changes: Changes, *, in_full: bool = False) -> bool:
         """Say whether another store answered than the one we know: made anew, replaced, or put back to what it was.

@@ -77,6 +77,19 @@ def test_what_is_announced_allows_for_what_is_not_known_of_the_clock(known: Know
     assert handed.expires_in == int(7200.0 - 2.0 - DRIFT * 2.0)
 
 
+def test_a_change_lies_in_the_past_whatever_the_clock_was_taken_for(known: Knowledge, clock: Hands) -> None:
+    """The store's clock stepped on after the poll; what was saved since is not announced as living longer for it."""
+    known.learn_changes(changes(NOW), 1000.0, 1000.0)
+    saved = build_credential(Mode.STABLE, expires_at=NOW + 3600.0 + 7200.0)
+    record = replace(build_record(Mode.STABLE, saved, refresh_at=NOW + 9000.0), changed_at=NOW + 3600.0)
+    known.learn(record)
+    clock.at = 1001.0
+    assert known.hand_out(record, Freshness.FRESH).expires_in == 7199
+    known.learn_changes(changes(NOW + 3601.0), 1001.0, 1001.0)
+    assert known.stepped == pytest.approx(3600.0)
+    assert known.hand_out(record, Freshness.FRESH).expires_in == 7199
+
+
 @pytest.mark.parametrize(
     ("step", "took", "is_step"),
     [
