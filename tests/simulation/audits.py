@@ -44,6 +44,8 @@ class Audits:
         record = self._universe.store.peek(slot)
         why = "" if watched.absent else self._ail(slot, record)
         helped_since = max(map(self._helped_since, line_of(slot)))
+        if record.credential is not None:  # it was well when this one came, be it between two looks
+            helped_since = max(helped_since, watched.brought.get(record.credential.value, LONG_AGO))
         if is_ticket(slot):
             helped_since = max(helped_since, self._oracle.slots[Slot(slot.appid)].meddled_at)
         if not why or helped_since > now or any(map(self._is_spent, line_of(slot))):

@@ -143,7 +143,7 @@ class Claim:
             until = max(hold_end(record), credential.since + 0.3 * overlap_of(credential.life))
         if self.in_round and not ISSUING[asking.mode].is_relayed:
             until = max(until, credential.since + min(60.0, credential.life / 10))
-        return until if credential.since <= now else NEVER
+        return min(until, credential.expires_at) if credential.since <= now else NEVER
 
     def _take(self, record: Record, asking: Asking, lease: Lease, now: Instant) -> Record:
         contest = record.contest

@@ -14,6 +14,7 @@ from tests.unit.core.records import (
     SLOT,
     after,
     build_account,
+    build_credential,
     build_due,
     build_record,
     moments,
@@ -193,6 +194,12 @@ def test_a_round_leaves_a_new_token_alone_for_a_minute(answer: Any, *, in_round:
     record = build_record(STABLE, suspected=True)
     got = after(claim(STABLE, in_round=in_round), record, NOW + 10.0)[1]
     assert got == answer if in_round else isinstance(got, answer)
+
+
+def test_a_round_leaves_no_token_alone_beyond_its_end() -> None:
+    """It came with seconds left, issued to a request whose answer was lost: its successor comes when it dies."""
+    record = build_record(STABLE, build_credential(STABLE, expires_at=NOW + 27.0), refresh_at=NOW)
+    assert after(claim(STABLE, in_round=True), record, NOW + 10.0)[1] == NotYet(NOW + 27.0, None)
 
 
 @pytest.mark.parametrize("mode", Mode)
