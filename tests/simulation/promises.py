@@ -223,6 +223,7 @@ class Promises:
         if watched.absent or credential is None or record.condemned:
             return
         is_behind = replica.knew(slot) <= watched.written_at or record.generation < seen
+        is_behind |= replica.read_at(slot) <= self._oracle.stepped_at  # what it read it dates by another clock
         is_over = self._universe.store.clock >= credential.expires_at - self._oracle.clock_error(replica)
         if self._universe.is_alive(slot, credential.value) and not is_over and not is_behind:
             self._oracle.fail("4", f"a live credential of {slot.appid} was withheld at {replica.index}: {error}")
