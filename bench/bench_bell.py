@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from measuring import end_in_order, keep, show
 
 from tests.contract.sinks.redis_server import RedisServer
-from tests.own_databases import own_server
+from tests.own_databases import OWN, own_server
 from zhongkong.adapters.bells.opening import open_bell
 from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.platform import AiohttpPlatform
@@ -129,7 +129,7 @@ def main() -> None:
         redis = house.enter_context(RedisServer(directory)).url
         urls = {"SQLite": f"sqlite:///{directory / 'bell.db'}"}
         for name, engine in (("PostgreSQL", "postgresql"), ("MariaDB", "mysql")):
-            urls[name] = house.enter_context(own_server(engine)).url
+            urls[name] = house.enter_context(own_server(OWN[engine])).url
         for name, url in urls.items():
             bells = {"none": "", "Redis": redis, **({"its own": "store"} if name == "PostgreSQL" else {})}
             for bell, bell_url in bells.items():

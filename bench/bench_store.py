@@ -213,9 +213,9 @@ def serving(name: str) -> Iterator[str]:
             yield f"sqlite:///{directory}/bench.db"
     else:
         sys.path.append(str(Path(__file__).parents[1]))
-        from tests.own_databases import own_server  # noqa: PLC0415 (only where a server is to be started)
+        from tests.own_databases import OWN, own_server  # noqa: PLC0415 (only where a server is to be started)
 
-        with own_server(name) as server:
+        with own_server(OWN[name]) as server:
             yield server.url
 
 
