@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.families import is_ticket, line_of, mode_of, name_of
 from tests.simulation.ledger import CLOCK_STEPPED, LONG_AGO, Flight, Life, Promise, Watched
-from tests.simulation.reckoning import DEADLINE, LANDING, LEASE, due_between, overlap, trusted_until
+from tests.simulation.reckoning import DEADLINE, LANDING, LEASE, SMALL_STEP, due_between, overlap, trusted_until
 from zhongkong.core.handing import Handed
 from zhongkong.core.model import Mode, Slot, hash_value
-from zhongkong.keeper.knowledge import STEP
 
 if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
@@ -210,7 +209,7 @@ class Promises:
         if credential is None or life is None or back_at < watched.brought.get(value, 0.0) - 60.0:
             return False
         if credential.value != value:
-            return self._oracle.stepped_back_by <= STEP  # in memory alone; so small a step is none to anybody
+            return self._oracle.stepped_back_by <= SMALL_STEP  # in memory alone; so small a step is none to anybody
         known_clock = self._universe.store.clock - self._universe.store.step + replica.step_read
         return credential.expires_at - known_clock > life.expires_at - self._oracle.now()
 

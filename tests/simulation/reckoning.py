@@ -16,6 +16,8 @@ LANDING = 60.0
 """How much later than its deadline it may still arrive."""
 PATIENCE = 5.0
 """What a caller waits who says nothing else."""
+SMALL_STEP = 2.0
+"""A store's clock that moves by no more cannot be told from one that was read late."""
 FORCES_APART = 35.0
 FORCES_A_DAY = 20
 FORCES_A_DAY_FOR_REJECTS = 10
