@@ -194,7 +194,10 @@ class Credential:
     since: Instant
     """The departure of the request that brought this value for the first time."""
     left: Instant
-    """The departure of the request that brought it last (the store's time in the claim's answer)."""
+    """The departure of the request that brought it last: the store's time in the claim's answer.
+
+    Asked for without the store, it is the earliest that this may have been.
+    """
     expires_at: Instant
     """`left` + the `expires_in` announced then."""
     life: int
