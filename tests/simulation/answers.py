@@ -217,7 +217,7 @@ class Answers:
 
     def _is_put_off(self, slot: Slot, since: float) -> bool:
         """Say whether two callers insisted against a credential that is too young for a mint by the rhythm."""
-        return self._oracle.slots[slot].suspected_at >= since and self._spending.is_too_young(slot, since)
+        return self._oracle.slots[slot].unsuspected_at >= since and self._spending.is_too_young(slot, since)
 
     def _is_busy(self, watched: Watched, since: float) -> bool:
         """Say whether something was under way for the slot."""

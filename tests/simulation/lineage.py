@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.families import NO_SUCH_TOKEN, name_of, parent_of, route_of
-from tests.simulation.ledger import Aside, Flight
+from tests.simulation.ledger import LONG_AGO, Aside, Flight
 from tests.simulation.surroundings import LEASED
 from zhongkong.core.command import Command
 from zhongkong.core.model import Slot, hash_value
@@ -88,6 +88,18 @@ class Lineage:
                 self._oracle.fail(
                     "1", f"{name_of(command.slot)} lives, and {name_of(one.slot)} had been refused with another one too"
                 )
+
+    def is_blamed(self, replica: Replica, slot: Slot, value: str) -> bool:
+        """Say whether this replica was refused a child with the token, and no probe of its own found it alive since."""
+        digest, alive_at = hash_value(value), replica.found_alive.get(slot, LONG_AGO)
+        return any(
+            one.process is replica.process
+            and _parent(one) == digest
+            and self._is_refused(one)
+            and (one.answered or LONG_AGO) > alive_at
+            for child in self._universe.families[slot.appid]
+            for one in self._asked_with[child]
+        )
 
     def _is_refused(self, flight: Flight) -> bool:
         outcome = flight.outcome

@@ -236,6 +236,8 @@ class Oracle:
         watched.probed_at = self.now()
         if verdict is ProbeVerdict.UNKNOWN:
             watched.unknown_at = self.now()
+        if verdict is ProbeVerdict.ALIVE:
+            replica.found_alive[slot] = self.now()
         self.note(f"  replica {replica.index} is told of {name_of(slot)}: {verdict}")
 
     # --- the store
@@ -351,7 +353,9 @@ class Oracle:
         self.note(f"read of {name_of(slot)} at replica {replica.index} failed: {error}")
         if self.universe.plan.calm or self.universe.plan.gentle:
             self.fail("4", f"a read of {slot.appid} failed: {error}")
-        self._promises.withheld(replica, slot, error, began, seen)
+        current = self.universe.store.peek(slot).credential
+        if current is None or not self._lineage.is_blamed(replica, slot, current.value):
+            self._promises.withheld(replica, slot, error, began, seen)
         self._answers.failed(replica, slot, error, began, seen)
 
     def rejected(self, replica: Replica, slot: Slot, complaint: Complaint, result: Rejected) -> None:

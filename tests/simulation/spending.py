@@ -27,6 +27,7 @@ from tests.simulation.reckoning import (
     state_after,
     trusted_until,
 )
+from tests.simulation.surroundings import REFUSED_WITHIN
 from zhongkong.core.claim import Claim
 from zhongkong.core.model import Account, Ambiguous, Credential, Mode, NotSent, Record, Slot
 from zhongkong.core.ports import Order
@@ -257,7 +258,8 @@ class Spending:
 
     def _is_excused(self, flight: Flight) -> bool:
         """Say whether its holder was disturbed or lost the store, or the lease was void, since it was claimed."""
-        replica, since = flight.replica, flight.needed_at - 1.0
+        asked_first = 0.0 if flight.attempt is not None else REFUSED_WITHIN  # the store, who leaves on memory's word
+        replica, since = flight.replica, flight.needed_at - asked_first - 1.0
         return (
             replica.process is not flight.process
             or replica.disturbed_at >= since

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 EPOCH = 1_800_000_000.0 - 8 * 3600
 """Where virtual time begins, on the platform's clock: a midnight in Shanghai, give or take a day's remainder."""
 STORE_TIMEOUT = 1.0
+REFUSED_WITHIN = 5.0
+"""How long a lock that somebody holds may keep a writer, who is refused then although it is gone by now."""
 PROBE_PATH = "/cgi-bin/get_api_domain_ip"
 HELD: ContextVar[str] = ContextVar("held", default="")
 """The fence that the present task may send a request under: of its last claim, if the store told it that it has it."""
@@ -246,7 +248,7 @@ class SimStore:
     async def _refuse_to_write(self) -> None:
         """A full disk refuses at once, a lock that somebody holds after a while."""
         if self._universe.is_on("store_unwritable"):
-            await asyncio.sleep(self._random.choice((0.0, 0.0, 5.0)))
+            await asyncio.sleep(self._random.choice((0.0, 0.0, REFUSED_WITHIN)))
             raise StoreUnavailable("store_full")
 
     async def _come_back(self) -> None:

@@ -60,6 +60,8 @@ class Replica:
         """Appids of accounts that it cannot unseal."""
         self.store: WatchedStore | None = None
         """The store that it takes for its own."""
+        self.found_alive: dict[Slot, float] = {}
+        """When a probe of its own found the current one alive the last time."""
         self.disturbed_at = -1e9
         """The last time at which it was begun, stopped or resumed."""
         self.readings: dict[Slot, tuple[float, float]] = {}
@@ -73,7 +75,7 @@ class Replica:
         universe = self._universe
         self.process = Process(f"replica {self.index}")
         self.learnt, self.blind, self.store, self.read_store_at = {}, {}, None, -1e9
-        self.blind_accounts = set()
+        self.blind_accounts, self.found_alive = set(), {}
         self.writing, self.readings, self.step_read = {}, {}, universe.store.step
         self.disturbed_at = universe.loop.time()
         self.platform = SimPlatform(universe, self)

@@ -237,7 +237,7 @@ class Retry(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """The last probe of the current credential."""
+    """The last probe of the slot, and what probes proved of the current credential."""
 
     began_at: Instant = NEVER
     last: ProbeVerdict | None = None
@@ -248,6 +248,8 @@ class Probe(NamedTuple):
     """The departure of the last probe that proved this generation alive."""
     again_at: Instant | None = None
     """When to ask once more because a caller insists (the platform's nodes may disagree)."""
+    generation: int = 0
+    """Which one the last one was sent for."""
 
 
 class Complaint(NamedTuple):

@@ -181,7 +181,7 @@ def begin_probe(record: Record, now: Instant) -> Step[BeginAnswer]:
     """Note that a probe leaves now, unless one left within the last 5 s."""
     if 0 <= now - record.probe.began_at < PROBES_APART:
         return Step(record, ProbeRecent())
-    after = replace(record, probe=record.probe._replace(began_at=now, last=None))
+    after = replace(record, probe=record.probe._replace(began_at=now, last=None, generation=record.generation))
     return Step(after, ProbeNow(now))
 
 

@@ -29,7 +29,6 @@ from zhongkong.core.model import (
     Instant,
     NotSent,
     Outcome,
-    Probe,
     Record,
     Retry,
     Seconds,
@@ -231,9 +230,7 @@ class Save:
             insist=False,
             refresh_at=self._due(new),
             asks=0,
-            probe=Probe(
-                began_at=record.probe.began_at, last=ProbeVerdict.UNKNOWN, answered_at=record.probe.answered_at
-            ),
+            probe=record.probe._replace(last=ProbeVerdict.UNKNOWN, alive_at=NEVER, again_at=None),
             complaints=(),
             contest=contest,
             past=((old.sha256, *record.past)[:PAST_KEPT] if old is not None else record.past),

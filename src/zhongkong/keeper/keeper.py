@@ -237,7 +237,7 @@ class Keeper:
                 return self._still_valid(slot, record)
             case ProbeNow():
                 return await self._judge(slot, record, verdict, patience)
-            case ProbeRecent() if record.credential and record.probe.began_at < record.credential.since:
+            case ProbeRecent() if record.probe.generation != record.generation:
                 await asyncio.sleep(record.probe.began_at + PROBES_APART - applied.now)  # nobody asked of this one yet
                 return await self._answer(reject, patience)
             case ProbeRecent():
@@ -321,14 +321,19 @@ class Keeper:
         freshness = self.known.freshness(record)
         if freshness is not Freshness.DEAD:
             return self.known.hand_out(record, freshness)
-        if error is not None:
-            raise error
+        raise error or self._why_dark(record)
+
+    def _why_dark(self, record: Record) -> ZhongkongError:
+        """Return why there is nothing to hand out: what is out of reach of what it takes comes first."""
+        slot, parent = record.slot, self._parent_out_of_reach(record)
         if self.known.is_unreadable(slot):
-            raise WrongSeal("wrong_seal", appid=slot.appid)
+            return WrongSeal("wrong_seal", appid=slot.appid)
+        if parent is not None:
+            return self._why_dark(parent)
         if record.retry.trouble is None and self._must_wait_for_store(record):
-            raise StoreUnavailable("store_unavailable", retry_after=1.0)
+            return StoreUnavailable("store_unavailable", retry_after=1.0)
         wait = max(1.0, record.retry.next_try_at - self.known.now())
-        raise unavailable(slot, record.retry.trouble, wait)
+        return unavailable(slot, record.retry.trouble, wait)
 
     # --- reject
 
@@ -453,7 +458,7 @@ class Keeper:
         now = self.known.now()
         if not self.known.is_wanted(record.slot):
             return Plan(Action.REST, now + LOOK_AGAIN)
-        if self._waits_for_parent(record):
+        if self._parent_out_of_reach(record) is not None:
             return Plan(Action.REST, now + PROBES_APART)
         if not self._must_wait_for_store(record):
             return plan(record, now)
@@ -467,14 +472,16 @@ class Keeper:
             return False
         return record.insist or ISSUING[mode_now(account, record, self.known.now())].ends_former
 
-    def _waits_for_parent(self, record: Record) -> bool:
-        """Say whether what it takes to ask for the credential is dead, and cannot be had without the store."""
+    def _parent_out_of_reach(self, record: Record) -> Record | None:
+        """Return what it takes to ask for the credential, if that is dead and cannot be had without the store."""
         account = self.known.account(record.slot.appid)
         if account is None:
-            return False
-        parent = parent_of(record.slot, mode_now(account, record, self.known.now()))
-        kept = self.known.record(parent) if parent is not None else None
-        return kept is not None and self._must_wait_for_store(kept) and self.known.freshness(kept) is Freshness.DEAD
+            return None
+        slot = parent_of(record.slot, mode_now(account, record, self.known.now()))
+        parent = self.known.record(slot) if slot is not None else None
+        if parent is None or not self._must_wait_for_store(parent):
+            return None
+        return parent if self.known.freshness(parent) is Freshness.DEAD else None
 
     @property
     def attending(self) -> int:

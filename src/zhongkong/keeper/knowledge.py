@@ -139,7 +139,7 @@ class Knowledge:
         return self._unsaved.get(slot) or self._records.get(slot)
 
     def planned(self, slot: Slot) -> Record | None:
-        """Return the record that a round goes by: the store's own, unless we are cut off from it."""
+        """Return the record that rounds and probes go by: the store's own, unless we are cut off from it."""
         return self.record(slot) if self.is_cut_off_from(slot) else self._records.get(slot)
 
     def accounts(self) -> Iterator[Account]:

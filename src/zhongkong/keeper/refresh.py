@@ -319,7 +319,7 @@ class Refresher:
         Raises: StoreError. AccountUnknown.
         """
         account = await self._account_of(slot)
-        record = self._known.record(slot)
+        record = self._known.planned(slot)
         if record is None or record.credential is None or not ISSUING[record.credential.mode].has_probe:
             return ProbeVerdict.UNKNOWN
         begun = await self._tell_or_pretend(BeginProbe(slot, record.generation))

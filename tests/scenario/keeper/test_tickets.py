@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenario.keeper.scene import APPID, MODES, SLOT, TICKET, Scene, gaps
 from zhongkong.core.model import Kind, Mode, Slot
-from zhongkong.errors import AccountUnknown, CredentialUnavailable
+from zhongkong.errors import AccountUnknown, CredentialUnavailable, StoreUnavailable
 from zhongkong.keeper.keeper import RejectOutcome
 from zhongkong.keeper.knowledge import KEPT_UNREAD
 from zhongkong.sandbox.switches import Switches
@@ -406,6 +406,21 @@ def test_a_ticket_whose_token_only_the_store_can_replace_is_left_alone_until_it_
     scene.store.is_away = False
     scene.turn(15)
     assert scene.read(slot=TICKET).generation == 2
+
+
+def test_who_wants_a_ticket_whose_token_only_the_store_can_replace_is_told_of_the_store() -> None:
+    """What the ticket was refused with hours ago is not what anybody can do something about."""
+    scene = Scene(Mode.CLASSIC, replicas=2)
+    scene.read()
+    scene.store.is_full, scene.store.refuses_after = True, 5.0
+    scene.turn(60)
+    scene.revoke_all()
+    with pytest.raises(CredentialUnavailable):
+        scene.read(slot=TICKET)
+    for _ in range(5):
+        scene.turn(600)
+        with pytest.raises(StoreUnavailable):
+            scene.read(slot=TICKET)
 
 
 def test_after_a_restart_a_ticket_is_kept_from_its_first_read_on() -> None:

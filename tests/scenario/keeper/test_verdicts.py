@@ -58,3 +58,19 @@ def test_a_verdict_from_before_the_silence_does_not_end_it(monkeypatch: pytest.M
         scene.read()
     assert caught.value.cause == "unanswered"
     assert scene.time() - before < 0.1
+
+
+def test_a_probe_of_the_former_one_is_none_of_its_successor() -> None:
+    """It left between claim and save: who rejects the successor waits until one of it may leave and hears the truth."""
+    scene = Scene(Mode.CLASSIC)
+    former = scene.read()
+    scene.line.latency = 0.2
+    scene.turn_to(scene.record.refresh_at - 1.0)
+    while scene.record.lease is None:
+        scene.turn(0.02)
+    _ = scene.begin(scene.replicas[0].keeper.reject(SLOT, "another", value=former.value))
+    while scene.record.generation == former.generation:
+        scene.turn(0.02)
+    successor = scene.read()
+    assert scene.reject(successor.value).outcome is RejectOutcome.STILL_VALID
+    assert len(scene.line.probed) == 2

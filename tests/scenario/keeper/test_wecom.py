@@ -101,6 +101,24 @@ def test_a_platform_that_repeats_a_dead_token_is_asked_every_minute() -> None:
     assert scene.record.retry.trouble is None
 
 
+def test_a_repeated_token_whose_successor_came_while_the_store_was_away_is_replaced_there_too() -> None:
+    """Memory has what the store has not: it is the store's own, dead and repeated, that is looked at and replaced."""
+    scene = Scene(Mode.WECOM, switches=Switches(wecom_revoked="same"))
+    dead = scene.read()
+    scene.turn_to(dead.expires_at - 600.0)
+    scene.revoke_all()
+    with pytest.raises(CredentialUnavailable):
+        scene.reject(dead.value)
+    scene.turn_to(dead.expires_at - 60.0)
+    scene.store.is_away = True
+    scene.turn(300.0)
+    assert scene.read().generation == 2
+    scene.store.is_away = False
+    scene.turn(120.0)
+    assert (scene.record.generation, scene.record.condemned) == (2, "")
+    assert scene.read().value == scene.credential.value
+
+
 def test_a_repeated_token_that_works_again_is_handed_out_again() -> None:
     """A node that was wrong for a while must not cost two hours."""
     scene = Scene(Mode.WECOM, switches=Switches(wecom_revoked="same"))
