@@ -77,23 +77,26 @@ class Network:
     def __getitem__(self, address: str) -> Host:
         return self._hosts[address]
 
-    def unplug(self, address: str) -> None:
-        """Pull its cable: it is gone for all others, and nobody is told."""
+    @contextmanager
+    def unplugged(self, address: str) -> Iterator[None]:
+        """Have its cable pulled while the block runs: it is gone for all others, and nobody is told."""
         _ip(self._path, f"link set {_port_of(address)} down")
+        try:
+            yield
+        finally:
+            _ip(self._path, f"link set {_port_of(address)} up")
 
-    def plug(self, address: str) -> None:
-        """Put its cable back."""
-        _ip(self._path, f"link set {_port_of(address)} up")
-
-    def part(self, one: str, other: str) -> None:
-        """Have these two hear nothing of each other, of which nobody is told; all others hear both."""
-        for host, address in ((self[one], other), (self[other], one)):
+    @contextmanager
+    def parted(self, one: str, other: str) -> Iterator[None]:
+        """Have these two hear nothing of each other while the block runs; nobody is told, and all others hear both."""
+        sides = (self[one], other), (self[other], one)
+        for host, address in sides:
             host.ip(f"neighbor replace {address} lladdr {NOBODY} dev eth0 nud permanent")
-
-    def mend(self, one: str, other: str) -> None:
-        """Have them hear each other again."""
-        for host, address in ((self[one], other), (self[other], one)):
-            host.ip(f"neighbor del {address} dev eth0")
+        try:
+            yield
+        finally:
+            for host, address in sides:
+                host.ip(f"neighbor del {address} dev eth0")
 
 
 @contextmanager

@@ -115,13 +115,12 @@ def test_a_hub_that_is_parted_from_the_database_reads_on_from_memory(site: Site,
     async def story() -> None:
         async with house.read_by_all():
             old = house.token
-            site.network.part(HUBS[0], DATABASE)
-            await until(lambda: tell(house, [(old, True), (old, False), (old, False)]))
-            await house.until_read_on()
-            await house.replace()
-            await until(lambda: tell(house, [(old, True), (house.token, False), (house.token, False)]))
-            await house.until_read_on()
-            site.network.mend(HUBS[0], DATABASE)
+            with site.network.parted(HUBS[0], DATABASE):
+                await until(lambda: tell(house, [(old, True), (old, False), (old, False)]))
+                await house.until_read_on()
+                await house.replace()
+                await until(lambda: tell(house, [(old, True), (house.token, False), (house.token, False)]))
+                await house.until_read_on()
             await until(lambda: tell(house, [(house.token, False)] * 3))
 
     with minting(house, 1):
@@ -133,10 +132,9 @@ def test_a_host_that_vanishes_fails_no_read_and_is_asked_again_when_it_is_back(s
 
     async def story() -> None:
         async with house.read_by_all():
-            site.network.unplug(HUBS[1])
-            await house.until_read_on()
-            await house.replace()
-            site.network.plug(HUBS[1])
+            with site.network.unplugged(HUBS[1]):
+                await house.until_read_on()
+                await house.replace()
             await until(lambda: tell(house, [(house.token, False)] * 3))
             before = len(site.read_log())
             await until_true(lambda: f" {HUBS[1]}:8600\n" in site.read_log()[before:])
