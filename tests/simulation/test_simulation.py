@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.__main__ import parse
+from tests.simulation.bugs import BUGS, Bug, no_fence
 from tests.simulation.oracle import Violation
 from tests.simulation.run import run_seed
 from tests.simulation.universe import Universe
@@ -43,6 +46,19 @@ def test_a_seed_replays_exactly() -> None:
         universe.run()
         stories.append((list(universe.oracle.story), universe.loop.steps))
     assert stories[0] == stories[1]
+
+
+def test_a_failure_says_how_to_see_it_again() -> None:
+    """Its last line draws the same world, and runs into the same violation."""
+    drawn: dict[str, Any] = {"kinds": ("stop_at",), "shape": "small", "is_plain": True}
+    with no_fence():
+        story = next(story for seed in range(SEEDS_PER_BUG) if (story := run_seed(seed, **drawn)[1]))
+        *_, last = story.splitlines()
+        command, _, told = last.partition("tests.simulation ")
+        assert command == "again: python -m "
+        options = parse(told.split())
+        again = {"kinds": tuple(options.kind), "shape": options.shape, "is_plain": options.plain}
+        assert (again, run_seed(options.seed, **again)[1]) == (drawn, story)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
