@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]  # it has no annotations
 
 from tests.chaos.evidence import STORE
 from tests.chaos.hubs import REPLICAS, Hub
-from tests.chaos.plan import FOR_EVER, Act, PlannedAccount
+from tests.chaos.plan import FOR_EVER, PERSON_AFTER, Act, PlannedAccount
 from tests.chaos.programs import Asked
 from tests.chaos.readers import OUTSIDE, Readers
 from tests.chaos.scene import TOKEN_PATHS, Scene
@@ -26,8 +26,6 @@ from tests.chaos.scene import TOKEN_PATHS, Scene
 STORM = 150
 HOLD_WITHIN = 3.0
 NOWHERE = ["203.0.113.99"]
-PERSON_AFTER = (2.0, 6.0)
-"""When somebody looks after an account that is not well, and tries again."""
 
 
 class Actor:
@@ -59,15 +57,16 @@ class Actor:
             "stranger": self._mint_elsewhere,
         }
         self.played: Counter[str] = Counter()
+        """What was played to its end."""
         self.deaths = 0
         """How many processes were killed."""
 
     async def play(self, act: Act) -> None:
         """Play one act to its end."""
-        self.played[act.kind] += 1
         if act.appid and (latency := dict(act.values).get("latency")):
             await self._slow_down(act.appid, latency, times=2)  # a new secret is tried before it is used
         await self._plays.get(act.kind, self._meet_fault)(act)
+        self.played[act.kind] += 1
 
     # --- processes
 

@@ -48,6 +48,6 @@ def test_no_invariant_is_violated_while_replicas_die_and_the_store_is_in_trouble
     outcome, has_all = asyncio.run(played())
     story = [tell_story(tmp_path, outcome.evidence, one) for one in outcome.violations[:1]]
     assert not outcome.violations, "\n".join([tell_violations(outcome.violations, outcome.evidence.began), *story])
-    assert not outcome.missed, str(outcome)
+    assert not outcome.lacking, str(outcome)
     assert not has_all or run.what <= outcome.played.keys()
     assert told, "nobody was told how it goes"
