@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]  # it has no annotations
 
 from tests.chaos.evidence import STORE
 from tests.chaos.hubs import REPLICAS, Hub
-from tests.chaos.plan import FOR_EVER, PERSON_AFTER, Act, PlannedAccount
+from tests.chaos.plan import FOR_EVER, Act, PlannedAccount
 from tests.chaos.programs import Asked
 from tests.chaos.readers import OUTSIDE, Readers
 from tests.chaos.scene import TOKEN_PATHS, Scene
@@ -26,6 +26,8 @@ from tests.chaos.scene import TOKEN_PATHS, Scene
 STORM = 150
 HOLD_WITHIN = 3.0
 NOWHERE = ["203.0.113.99"]
+PERSON_AFTER, PERSON_INSISTS = (2.0, 6.0), 10.0
+"""When somebody looks after an account that is not well, and for how long he tries."""
 
 
 class Actor:
@@ -187,7 +189,9 @@ class Actor:
 
     async def _look_after(self, appid: str) -> None:
         await asyncio.sleep(self._random.uniform(*PERSON_AFTER))
-        await self._change(appid, {})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PERSON_INSISTS):
+                await self._change(appid, {})
 
     # --- people
 

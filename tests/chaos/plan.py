@@ -13,7 +13,7 @@ from math import inf
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.chaos.evidence import PLATFORM, STORE, WIRE
+from tests.chaos.evidence import PLATFORM, PROCESS, STORE, WIRE
 
 LASTS: dict[str, tuple[float, float]] = {
     "kill": (3, 3),
@@ -27,9 +27,8 @@ LASTS: dict[str, tuple[float, float]] = {
     "stranger": (0, 0),
 }
 """Seconds that each kind of act takes."""
-PERSON_AFTER = (2.0, 6.0)
-"""When somebody looks after an account that is not well, and tries again."""
-LOOKED_AFTER = ("quota", "barred")
+OF_ONE_ACCOUNT = frozenset({"quota", "barred"})
+"""What the platform has against one account, until somebody looks after it: nothing else waits for him."""
 FIRST_WITHIN = 3.0
 """Of the shortest gap: then a track begins."""
 RESERVE = 10.0
@@ -99,10 +98,10 @@ class Plan:
     tracks: tuple[tuple[Act, ...], ...]
     """What goes wrong, and what people do."""
     rotations: tuple[Act, ...]
-    kinds: frozenset[str]
-    """All that tracks can play here."""
+    faults: frozenset[str]
+    """All that can go wrong here."""
     due: frozenset[str]
-    """What there is time for one of each of: it has to be played."""
+    """Of that, what there is time for one of each of: it has to be played."""
 
 
 class Track(NamedTuple):
@@ -126,8 +125,8 @@ def draw_plan(seed: int, seconds: float, faults: Faults) -> Plan:
         acts.append(tuple(_draw_acts(random, seconds, track, dealt, spare)))
         due.update(dealt)
     rotations = tuple(_draw_rotations(Random(f"rotation {seed}"), seconds, accounts))
-    kinds = frozenset(kind for track in tracks for kind in track.kinds)
-    return Plan(seed, seconds, accounts, tuple(acts), rotations, kinds, frozenset(due))
+    wrong = (PROCESS | STORE | PLATFORM).intersection(kind for track in tracks for kind in track.kinds)
+    return Plan(seed, seconds, accounts, tuple(acts), rotations, wrong, wrong & due)
 
 
 def _tracks(faults: Faults, accounts: tuple[PlannedAccount, ...]) -> list[Track]:
@@ -139,7 +138,8 @@ def _tracks(faults: Faults, accounts: tuple[PlannedAccount, ...]) -> list[Track]
         killed,
         Track("stop", (2, 45), ("stop",), _draw_stop),
         Track("store", (3, 18), faults.store, lambda _, kind: Act(0, kind)),
-        Track("platform", (1, 12), (*sorted(PLATFORM), "unsaid"), _draw_platform),
+        Track("platform", (1, 12), (*sorted(PLATFORM - OF_ONE_ACCOUNT), "unsaid"), _draw_platform),
+        Track("account", (3, 90), tuple(sorted(OF_ONE_ACCOUNT)), lambda _, kind: Act(0, kind)),
         Track("change", (4, 14), people, lambda random, kind: _draw_change(random, kind, accounts)),
         Track("stranger", (5, 20), ("stranger",), lambda random, kind: _draw_stranger(random, kind, accounts)),
     ]
@@ -154,7 +154,7 @@ def _deal(random: Random, seconds: float, track: Track) -> tuple[list[str], floa
     dealt, spare = [], seconds - RESERVE
     kinds = sorted(set(track.kinds))
     for kind in random.sample(kinds, len(kinds)):
-        needed = track.gaps[0] + LASTS[kind][0] + _time_after(kind)
+        needed = track.gaps[0] + LASTS[kind][0]
         if needed <= spare:
             dealt.append(kind)
             spare -= needed
@@ -173,16 +173,11 @@ def _draw_acts(random: Random, seconds: float, track: Track, dealt: list[str], s
         if at + lasts > seconds:
             return
         yield track.draw(random, kind)._replace(at=at, lasts=lasts)
-        at += lasts + _time_after(kind)
+        at += lasts
 
 
 def _draw_between(random: Random, limits: tuple[float, float], more: float) -> float:
     return random.uniform(limits[0], min(limits[1], limits[0] + more))
-
-
-def _time_after(kind: str) -> float:
-    """Return how long its track may wait for somebody after it."""
-    return PERSON_AFTER[1] if kind in LOOKED_AFTER else 0.0
 
 
 def _draw_accounts(random: Random, seconds: float) -> Iterator[PlannedAccount]:
@@ -239,14 +234,12 @@ def _draw_platform(random: Random, kind: str) -> Act:
         "garbage": {"answer": "garbage"},
         "page": {"status": random.choice((500, 502, 504)), "acts": random.random() < 0.5},
         "busy": {"errcode": -1},
-        "quota": {"errcode": 45009, "times": 1},
-        "barred": {},
         "dark": {"answer": "drop"},
     }
     fault = faults[kind]
     if kind == "dark":
         path = "*"
-    if kind not in ("quota", "barred") and random.random() < 0.4:
+    if random.random() < 0.4:
         fault["times"] = random.randint(1, 3)
     return Act(0, kind, values=(("path", path), *fault.items()))
 

@@ -50,7 +50,7 @@ class Outcome:
     @property
     def missed(self) -> list[str]:
         """What the plan was too short for."""
-        return sorted(self.plan.kinds - self.plan.due - self.played.keys())
+        return sorted(self.plan.faults - self.plan.due - self.played.keys())
 
     @property
     def lacking(self) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from tests.chaos.disk import Disk
 from tests.chaos.evidence import PLATFORM, PROCESS, STALL, STORE, Evidence, Passed, Read
 from tests.chaos.hubs import REPLICAS
-from tests.chaos.plan import LOOKED_AFTER, PERSON_AFTER, RESERVE, Act, Faults, Plan, draw_plan
+from tests.chaos.plan import RESERVE, Act, Faults, Plan, draw_plan
 from tests.chaos.run import Outcome
 from tests.chaos.servers import STORES, ServerStore, Wire
 from tests.chaos.stores import FileStore
@@ -22,11 +22,12 @@ LEASE = 20.0
 ENOUGH = 45.0
 """As docs/chaos.md says."""
 SEEDS = range(300)
-PEOPLE = {"try", "name", "mode", "secret", "stranger"}
-KINDS = {
-    "sqlite": PEOPLE | PLATFORM | PROCESS - {STALL} | {"full", "locked"},
-    **dict.fromkeys(OWN, PEOPLE | PLATFORM | STORE | {"kill", "stop"}),
+FAULTS = {
+    "sqlite": PLATFORM | PROCESS - {STALL} | {"full", "locked"},
+    **dict.fromkeys(OWN, PLATFORM | STORE | {"kill", "stop"}),
 }
+PEOPLE = {"try", "name", "mode", "secret", "stranger"}
+"""They do what they can: in bad weather one act may take all the time there is."""
 
 
 def faults_of(store: str, directory: Path) -> Faults:
@@ -45,7 +46,8 @@ def test_a_plan_that_is_long_enough_has_one_of_each_kind(store: str, seconds: fl
     for seed in SEEDS:
         plan = draw_plan(seed, seconds, faults)
         in_time = {act.kind for act in acts_of(plan) if act.at + act.lasts <= seconds - RESERVE}
-        assert in_time == plan.due == plan.kinds == KINDS[store], f"seed {seed}"
+        assert plan.due == plan.faults == FAULTS[store], f"seed {seed}"
+        assert in_time >= plan.due | PEOPLE, f"seed {seed}"
 
 
 @pytest.mark.parametrize("seconds", [5.0, 20.0, 60.0, 300.0])
@@ -56,9 +58,7 @@ def test_acts_of_a_track_follow_each_other_and_are_over_in_time(store: str, seco
     for seed in SEEDS:
         for track in draw_plan(seed, seconds, faults).tracks:
             assert all(act.at + act.lasts <= seconds for act in track), f"seed {seed}"
-            for act, following in pairwise(track):
-                looked_after = PERSON_AFTER[1] if act.kind in LOOKED_AFTER else 0
-                assert following.at - act.at - act.lasts >= looked_after + 1, f"seed {seed}"
+            assert all(act.at + act.lasts + 1 <= following.at for act, following in pairwise(track)), f"seed {seed}"
 
 
 def test_order_and_times_are_drawn(tmp_path: Path) -> None:
@@ -92,21 +92,22 @@ def test_a_short_plan_promises_what_it_has_the_time_for(store: str, tmp_path: Pa
         plan = draw_plan(seed, 20.0, faults_of(store, tmp_path))
         assert plan.due <= {act.kind for act in acts_of(plan)}
         assert "stop" not in plan.due
-        assert "stop" in plan.kinds
+        assert "stop" in plan.faults
         assert store != "sqlite" or {"full", "locked"} <= plan.due
 
 
 def test_what_a_plan_was_too_short_for_is_named_and_is_no_failure(tmp_path: Path) -> None:
     """What was played by chance is not missed."""
     plan = draw_plan(7, 20.0, faults_of("sqlite", tmp_path))
-    outcome = outcome_of(plan, {*plan.due, "stranger"})
-    assert "stop" in outcome.missed
-    assert set(outcome.missed) == plan.kinds - plan.due - {"stranger"}
+    chance, *others = sorted(plan.faults - plan.due)
+    outcome = outcome_of(plan, {*plan.due, chance})
+    assert "stop" in others
+    assert outcome.missed == others
     assert str(outcome).splitlines()[1:] == [f"missed: {', '.join(outcome.missed)}"]
     assert outcome.is_good
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS["sqlite"]))
+@pytest.mark.parametrize("kind", sorted(FAULTS["sqlite"]))
 def test_a_run_that_did_not_play_what_it_had_the_time_for_is_not_good(kind: str, tmp_path: Path) -> None:
     """It proves nothing about that fault."""
     plan = draw_plan(7, 60.0, faults_of("sqlite", tmp_path))
