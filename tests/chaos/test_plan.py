@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from random import Random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.chaos.acts import Actor
 from tests.chaos.disk import Disk
 from tests.chaos.evidence import PLATFORM, PROCESS, STALL, STORE, Evidence, Passed, Read
 from tests.chaos.hubs import REPLICAS
@@ -17,6 +22,10 @@ from tests.chaos.run import Outcome
 from tests.chaos.servers import STORES, ServerStore, Wire
 from tests.chaos.stores import FileStore
 from tests.own_databases import OWN
+
+if TYPE_CHECKING:
+    from tests.chaos.readers import Readers
+    from tests.chaos.scene import Scene
 
 LEASE = 20.0
 ENOUGH = 45.0
@@ -115,6 +124,24 @@ def test_a_run_that_did_not_play_what_it_had_the_time_for_is_not_good(kind: str,
     outcome = outcome_of(plan, plan.due - {kind})
     assert not outcome.is_good
     assert str(outcome).endswith(f"; proves nothing: there was no {kind}")
+
+
+def test_only_what_was_played_to_its_end_counts() -> None:
+    """A stop that the end of the run cut off may have been shorter than a lease."""
+
+    async def played(*, to_its_end: bool) -> Counter[str]:
+        over = asyncio.Event()
+        store = SimpleNamespace(concerned=lambda _: [""], suffer=lambda _: over.wait())
+        scene = SimpleNamespace(store=store, spell=lambda *_, **__: nullcontext())
+        actor = Actor(cast("Scene", scene), cast("Readers", None), Random(7), [])
+        playing = asyncio.create_task(actor.play(Act(0, "locked")))
+        await asyncio.sleep(0)
+        (over.set if to_its_end else playing.cancel)()
+        await asyncio.wait([playing])
+        return actor.played
+
+    assert asyncio.run(played(to_its_end=False)) == {}
+    assert asyncio.run(played(to_its_end=True)) == {"locked": 1}
 
 
 def acts_of(plan: Plan) -> list[Act]:
