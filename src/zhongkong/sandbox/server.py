@@ -106,7 +106,7 @@ async def serve_sandbox(
     handle_signals: bool = False,
     **options: Unpack[Options],
 ) -> None:
-    """Serve a sandbox until cancelled or, if it is to `handle_signals`, until SIGINT or SIGTERM.
+    """Serve a sandbox until cancelled or, if it is to `handle_signals`, until SIGINT, SIGTERM or SIGHUP.
 
     `ready` is called once it listens. Raises what `open_sandbox` raises.
     """
@@ -224,13 +224,16 @@ class _Connection(HttpToolsProtocol):
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stop` while the block runs."""
+    """Let SIGINT, SIGTERM and a closed terminal's SIGHUP, unless nohup has it ignored, set `stop` in the block."""
     loop = asyncio.get_running_loop()
 
     def handle(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

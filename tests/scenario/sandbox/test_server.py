@@ -112,12 +112,13 @@ def test_it_serves_until_cancelled_and_says_when_it_listens() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_signal_ends_it_in_order_and_the_world_is_kept(tmp_path: Path, number: signal.Signals) -> None:
     """Exit status 0, a saved world, nothing on stderr."""
     program = (
-        "import asyncio, pathlib, sys\n"
+        "import asyncio, pathlib, signal, sys\n"
         "from zhongkong.sandbox.server import serve_sandbox\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # whoever runs the tests may ignore it
         "asyncio.run(serve_sandbox(port=0, data=pathlib.Path(sys.argv[1]), handle_signals=True,\n"
         "    ready=lambda sandbox: print(sandbox.account.appid, flush=True)))\n"
     )
