@@ -53,9 +53,14 @@ class Desk:
         if self._keeper.known.told_now() >= token.until:
             raise saying.expired_token()
         key, account = self._keyring.find_by_id(token.key_id), self._keeper.known.account(token.appid)
-        if key is None or account is None or not key.allows(Grant.GATEWAY) or not key.covers(token.appid):
-            raise unknown()
-        self._admit(key, address, unknown)
+        if key is None:
+            raise unknown(f"key {token.key_id} of this token is gone")
+        if account is None:
+            raise unknown("no such account here; see `zhongkong account list`")
+        self._may(key, unknown)
+        if not key.covers(token.appid):
+            raise unknown(f"key {key.id} is not for this account")
+        self._admit(key, address, partial(unknown, f"key {key.id} has expired"))
         return self._checked(Client(key, account), path)
 
     def by_secret(self, appid: str, secret: str, path: str | None, address: str) -> Client:

@@ -246,7 +246,7 @@ class Gateway:
         if not shown:
             raise saying.missing("access_token")
         if len(set(shown)) > 1:
-            raise saying.unknown_token(at_wecom=asked.at_wecom)
+            raise saying.unknown_token("the call shows two access_tokens", at_wecom=asked.at_wecom)
         client = self._desk.by_token(shown[0], asked.path, asked.address, at_wecom=asked.at_wecom)
         self._note(scope, client, asked)
         return client, shown[0]
