@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -281,3 +282,27 @@ def test_tokens_are_counted(house: Through) -> None:
     assert (
         f'zhongkong_gateway_calls_total{{appid="{APPID}",key="{house.key.id}",outcome="token"}} 2.0' in house.measures()
     )
+
+
+def test_the_log_says_whose_key_is_refused(house: Through, caplog: pytest.LogCaptureFixture) -> None:
+    """By its id, on the token route and on calls; and the measure has it too."""
+    caplog.set_level(logging.INFO, "zhongkong.access")
+    house.add_key(Grant.READ)
+    house.add_key(Grant.GATEWAY, appids=("wxother",))
+    house.add_key(Grant.GATEWAY, expires_at=house.clock.wall() - 1)
+    house.add_key(Grant.GATEWAY, networks=(ip_network("10.0.0.0/8"),))
+    unfit = house.texts[-4:]
+    short = house.add_key(Grant.GATEWAY, expires_at=house.clock.wall() + 100)
+    token = house.virtual(short)
+    house.clock.turn(101)
+    caplog.clear()
+    for text in unfit:
+        house.fetch(text)
+    house.ask(CALL, token)
+    house.fetch("zk_abcdefgh_" + "x" * 43)
+    lines = [record.getMessage() for record in caplog.records if record.name == "zhongkong.access"]
+    ids = [text[3:11] for text in [*unfit, short]]
+    assert [line.split()[4] for line in lines] == [*ids, "-"]
+    assert not any(text in caplog.text for text in [*house.texts, token])
+    for key_id in ids:
+        assert f'zhongkong_gateway_calls_total{{appid="",key="{key_id}",outcome="refused"}} 1.0' in house.measures()
