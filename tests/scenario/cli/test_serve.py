@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need
 from tests.scenario.cli.house import SOON, Platform, Terminal, clean_environ, end, started
 
 KEY = re.compile(r"export ZHONGKONG_KEY=(zk_\w+)")
@@ -28,9 +28,9 @@ def _curl(said: str, key: str, home: Path) -> str:
     ).stdout
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the walk ends with a curl, and there is none here")
 def test_a_newcomer_walks_from_an_appid_to_a_token(home: Path, platform: Platform) -> None:
     """As the README says it: account add, key create, serve, curl; then the three lines of Python."""
+    need("curl", "curl")
     walk = Terminal({platform.secret})
     (home / "zhongkong.toml").write_text(f"port = {_free_port()}\n")
     added = walk.type("account", "add", platform.appid, "--base-url", platform.url, stdin=platform.secret)
