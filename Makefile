@@ -55,7 +55,7 @@ test: $(READY)  ## run the tests, WORKERS files at a time; ARGS are pytest's
 	@echo "── tests"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-demo: $(READY)  ## see it run: sandbox, hub, one account; ARGS="--lang en" and the like
+demo: $(READY)  ## see it run: sandbox, hub, two accounts; ARGS="--lang en" and the like
 	@$(BIN)/zhongkong demo $(ARGS)
 
 simulate: $(READY)  ## look for violations of the protocol for SECONDS of machine time

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from zhongkong.cli.exits import Exit
 from zhongkong.cli.program import program
-from zhongkong.messages import LANGUAGES, render
+from zhongkong.demo import Stage
+from zhongkong.messages import LANGUAGES, Language, render
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 COMMON = ("--json", "--config", "--data-dir", "--lang", "--help", "--version")
@@ -58,6 +60,17 @@ def test_every_common_option_is_documented() -> None:
     assert set(re.findall(r"^\| `(--[a-z-]+)`", head, re.MULTILINE)) == set(COMMON)
     for name in ("json", "config"):
         assert _told(f"cli_option_{name}") in head
+
+
+def test_the_demos_first_line_is_documented_as_it_is() -> None:
+    """Tests of other programs read it; its help says how many accounts and keys there are."""
+    names = [field.name for field in fields(Stage)]
+    section = PAGE.read_text(encoding="utf-8").partition("The demo's first line\n\n")[2].partition("\n## ")[0]
+    for told in section.split("\n\n")[:2]:
+        assert re.findall(r"`(\w+)`", told) == names
+    words: dict[Language, tuple[str, str]] = {"zh": ("企业微信", "两把 key"), "en": ("WeCom", "two keys")}
+    for lang, wanted in words.items():
+        assert all(word in render("cli_help_demo", lang) for word in wanted)
 
 
 def test_every_exit_code_is_documented_and_no_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.simulation.weather import (
     REPLICA_FAULTS,
     STORE_FAULTS,
     TICKET_FAULTS,
+    draw,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +66,14 @@ def test_the_faults_that_the_page_names_are_simulated() -> None:
     named = {name for line in simulated for name in re.findall(r"`([a-z_]+)`", line)}
     assert len(named) > 15
     assert named <= set(FAULTS), sorted(named - set(FAULTS))
+
+
+def test_the_switches_that_the_page_names_are_drawn_and_no_others() -> None:
+    """A doubt that is never drawn is no claim."""
+    drawn = [asdict(draw(seed).switches) for seed in range(200)]
+    varied = {name for name in drawn[0] if len({str(switches[name]) for switches in drawn}) > 1}
+    told = PAGE.partition("draws both readings of")[2].partition("all other")[0]
+    assert sorted(re.findall(r"`(\w+)`", told)) == sorted(varied)
 
 
 def test_files_that_the_page_names_exist() -> None:

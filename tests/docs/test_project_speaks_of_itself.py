@@ -113,3 +113,15 @@ def test_nobody_is_sent_to_an_index_for_it() -> None:
         for match in wrong.finditer(path.read_text("utf-8", "replace"))
     ]
     assert not found, "\n".join(found)
+
+
+def test_no_page_is_cited_that_is_not_here() -> None:
+    """A reader who is sent to a page must find it in his clone."""
+    names = {path.name for path in tracked_files()}
+    found = [
+        f"{path.relative_to(ROOT)}: {cited}"
+        for path in tracked_files()
+        for cited in re.findall(r"\b[A-Z]{3,}(?:\.[a-z]+)?\.md\b", path.read_text("utf-8", "replace"))
+        if cited not in names
+    ]
+    assert not found, "\n".join(found)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.docs.readme import CHINESE, ENGLISH, ROOT, Page, read_page
+from tests.docs.readme import CHINESE, ENGLISH, ROOT, RUN_ELSEWHERE, Page, read_page
 
 RUN_BY = {
     "clone": "tests/docs/test_readme_clone.py",
@@ -96,8 +97,23 @@ def test_every_command_is_run_by_a_test(pages: list[Page]) -> None:
             assert json.loads(block.text)
             continue
         assert block.mark, f"no test runs\n{block.text}"
-        assert f'"{block.mark}"' in (ROOT / RUN_BY[block.mark]).read_text(encoding="utf-8")
+        taken = rf'block(?:\(|\.mark == )"{block.mark}"'
+        assert re.search(taken, (ROOT / RUN_BY[block.mark]).read_text(encoding="utf-8"))
     assert {block.mark for block in pages[0].blocks} - {""} == set(RUN_BY)
+
+
+def test_what_is_told_in_passing_is_run_by_the_test_that_is_named(pages: list[Page]) -> None:
+    """What the walk does not type is in one of the two lists, and what no test can type exists all the same."""
+    for place in RUN_ELSEWHERE.values():
+        file, _, name = place.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for command in pages[0].inline_commands:
+        if command.startswith("make "):
+            assert command.split()[1] in targets
+        for named in re.findall(r"\[(.+)\]", command):
+            assert set(named.split(",")) <= set(extras)
 
 
 def test_chinese_is_written_with_chinese_punctuation(pages: list[Page]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.docs.readme import CHINESE, ROOT, read_page
+from tests.needs import lack, need
 from tests.scenario.end_to_end.programs import BIN, SOON, Program, build_environment
 
 COMMANDS = [block.text.strip() for block in read_page(CHINESE).blocks if block.mark == "clone"]
@@ -52,6 +54,22 @@ def test_the_tests_can_be_started() -> None:
     done = subprocess.run(gathered, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "tests collected" in done.stdout
+
+
+def test_a_second_setup_needs_no_network_and_does_nothing() -> None:
+    """The README promises it, and every target of the Makefile begins so."""
+    cut_off = [need("unshare", "util-linux"), "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    if subprocess.run([*cut_off, "true"], capture_output=True, check=False).returncode:
+        lack("nobody can be cut off from the network here: that takes root, or user namespaces")
+    ready = ROOT / ".venv" / ".ready"
+    if subprocess.run(["make", "--question", ".venv/.ready"], cwd=ROOT, capture_output=True, check=False).returncode:
+        lack("this clone was not set up, or pyproject.toml was changed since: make setup")
+    before = ready.stat().st_mtime_ns
+    done = subprocess.run(
+        [*cut_off, "make", "setup"], cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "── .venv/ is ready\n", "")
+    assert ready.stat().st_mtime_ns == before
 
 
 def test_every_command_with_make_is_run_here() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.docs.readme import CHINESE, ENGLISH, read_page
+from tests.docs.readme import CHINESE, ENGLISH, RUN_ELSEWHERE, RUN_NOWHERE, read_page
 from tests.docs.terminal import APPID, Done, Terminal
 from zhongkong.cli.exits import Exit
 
@@ -197,10 +197,7 @@ def read_the_log(terminal: Terminal, token: str) -> None:
 
 def nothing_is_left_out(terminal: Terminal) -> None:
     """Whatever the README tells to type was typed here, or in the tests of its other parts."""
-    told = {code for code in PAGE.inline_code if code.startswith("zhongkong ")}
-    elsewhere = {f"zhongkong account set {APPID}", "zhongkong demo --expires-in 6"}
-    elsewhere |= {"zhongkong store copy", "zhongkong backup"}  # pages of their own have them
-    assert told - set(terminal.ran) == elsewhere
+    assert PAGE.inline_commands - set(terminal.ran) == {*RUN_ELSEWHERE, *RUN_NOWHERE}
     shown = [block for block in PAGE.blocks if block.mark not in ("clone", "bare", "activate", "python", "library", "")]
     assert not [line for block in shown for line in block.text.splitlines() if line not in terminal.ran]
 

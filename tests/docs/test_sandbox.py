@@ -60,7 +60,7 @@ def test_every_switch_of_the_page_is_one() -> None:
     """They are named where they matter; the API lists them all."""
     known = {field.name for field in fields(Switches)}
     named = re.findall(r"`(\w+)`", PAGE.partition("is a switch (")[2].partition("\n\n")[0])
-    assert len(named) == 4
+    assert len(named) == 6
     assert set(named) <= known
 
 

@@ -56,6 +56,8 @@ class AccountControl:
             Route(f"{account}/secret", self.reset_secret, methods=["POST"]),
             Route(f"{account}/freeze", self.freeze, methods=["POST"]),
             Route(f"{account}/thaw", self.thaw, methods=["POST"]),
+            Route(f"{account}/addresses", self.list_addresses, methods=["GET"]),
+            Route(f"{account}/addresses/{{ip}}", self.confirm_address, methods=["PUT"]),
             Route(f"{account}/tokens", self.list_tokens, methods=["GET"]),
             Route(f"{account}/revoke", self.revoke, methods=["POST"]),
             Route(f"{account}/mint", self.mint, methods=["POST"]),
@@ -127,6 +129,17 @@ class AccountControl:
         account = self._account(request)
         self._world.thaw_secret(account.appid, self._sandbox.clock.now())
         return self._shown(account)
+
+    async def list_addresses(self, request: Request) -> Response:
+        """Answer the addresses that the secret was used from while the platform checked new ones."""
+        addresses = self._account(request).addresses.items()
+        return write_json({"addresses": [{"ip": ip, **asdict(address)} for ip, address in addresses]})
+
+    async def confirm_address(self, request: Request) -> Response:
+        """Let the administrator agree to an address, or refuse it."""
+        account, given = self._account(request), await read_fields(request, {"agreed": bool}, required=["agreed"])
+        account.confirm(str(ip_address(request.path_params["ip"])), self._sandbox.clock.now(), **given)
+        return Response(status_code=204)
 
     async def list_tokens(self, request: Request) -> Response:
         """Answer the tokens remembered, oldest first, with how each ended or will."""

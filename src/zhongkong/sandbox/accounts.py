@@ -60,6 +60,14 @@ class Sent:
 
 
 @dataclass(slots=True)
+class Address:
+    """Where the secret was used from, and what the administrator said to it: yes, no at these times, nothing yet."""
+
+    agreed: bool | None = None
+    refused_at: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Account:
     """One account. Plain fields may be set at any time; what has a method has a rule.
 
@@ -96,6 +104,8 @@ class Account:
     tickets: dict[str, Ticket] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    """By ip, if the platform checks new ones. Source: 获取 access_token (风险调用确认)."""
     callback: Callback | None = None
     due: deque[Message] = field(default_factory=deque)
     """Events that are to be pushed as soon as the call that brought them about is answered."""
@@ -125,6 +135,13 @@ class Account:
         """Give `path` these quotas, at a life of 7200 s; what was used stays used."""
         meter = self.meters.setdefault(path, Meter(daily))
         meter.daily, meter.per_minute = daily, per_minute
+
+    def confirm(self, ip: str, now: float, *, agreed: bool) -> None:
+        """Let the administrator say what he thinks of an address, that was used or will be."""
+        address = self.addresses.setdefault(ip, Address())
+        address.agreed = agreed
+        if not agreed:
+            address.refused_at = [*address.refused_at[-1:], now]
 
     def is_frozen(self, now: float) -> bool:
         """Say whether the secret is frozen."""

@@ -126,6 +126,7 @@ class _Surface:
             body=await request.body(),
             base_url=str(request.base_url).rstrip("/"),
             ip=socket_ip if given is None else str(ip_address(given)),
+            form_counts=self._sandbox.world.switches.token_in_form,
         )
 
 

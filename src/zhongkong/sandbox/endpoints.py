@@ -43,11 +43,23 @@ class Asked:
     base_url: str = ""
     at_wecom: bool = False
     """It was sent to WeCom: by its host's name, or under /qyapi, which the path does not show any more."""
+    form_counts: bool = False
+    """By switch: the access_token of a form is taken, and what stands beside it."""
+
+    @property
+    def values(self) -> Values:
+        """The query, the one place where the platform looks for a token, and by switch the form that has one."""
+        return {**self.form, **self.query} if self.is_by_form else self.query
+
+    @property
+    def is_by_form(self) -> bool:
+        """Whether the token is in a form, and counts there."""
+        return self.form_counts and "access_token" in self.form
 
     @property
     def access_token(self) -> str | None:
-        """The token in the query, the one place where the platform looks for it."""
-        return self.query.get("access_token")
+        """The token that the call bears."""
+        return self.values.get("access_token")
 
     @property
     def force_refresh(self) -> bool:
@@ -56,7 +68,15 @@ class Asked:
 
 
 def parse_asked(
-    *, method: str, path: str, query: bytes, content_type: str, body: bytes, ip: str, base_url: str = ""
+    *,
+    method: str,
+    path: str,
+    query: bytes,
+    content_type: str,
+    body: bytes,
+    ip: str,
+    base_url: str = "",
+    form_counts: bool = False,
 ) -> Asked:
     """Return the call; nothing in it can be wrong here, the platform judges it."""
     label = content_type.partition(";")[0].strip().lower()
@@ -72,6 +92,7 @@ def parse_asked(
         empty=not body.strip(),
         files=parse_files(content_type, body) if label == MULTIPART else {},
         base_url=base_url,
+        form_counts=form_counts,
     )
 
 
@@ -108,14 +129,14 @@ def answer(world: World, asked: Asked, now: float) -> Answer:
     row = CALLS.get(asked.path)
     if row is None:
         return world.refusal(40066, now, asked.path)
-    if asked.method != row.method:
+    if asked.method != row.method and not (row.method == "GET" and asked.is_by_form):
         return _wrong_method(world, asked, now, 43001 if row.method == "GET" else 43002)
     if row.takes_file:
         with_file = {**asked.query, "media": asked.files.get("media")}
         return world.call(asked.path, access_token=asked.access_token, params=with_file, now=now)
     if row.method == "POST" and asked.posted is None:
         return world.refusal_of(asked.access_token, now, asked.path) or _unreadable(world, asked, now)
-    params = asked.query if row.method == "GET" else asked.posted
+    params = asked.values if row.method == "GET" else asked.posted
     return world.call(asked.path, access_token=asked.access_token, params=params, now=now)
 
 
@@ -182,9 +203,9 @@ def _clear_quota_v2(world: World, asked: Asked, now: float) -> Body:
 
 def _media_get(world: World, asked: Asked, now: float) -> Answer:
     """A file as it came; of a video only where it is to be had."""
-    if asked.method != "GET":
+    if asked.method != "GET" and not asked.is_by_form:
         return _wrong_method(world, asked, now, 43001)
-    found = world.media(access_token=asked.access_token, params=asked.query, now=now)
+    found = world.media(access_token=asked.access_token, params=asked.values, now=now)
     if not isinstance(found, Media):
         return found
     if found.type == "video":

@@ -33,6 +33,10 @@ TEXTS = {
     "nothing": ("已经关注，又没有场景：没有事件。", "He follows already, and there is no scene: no event."),
     "pushed": ("推送的事件", "Pushed"),
     "no_reply": ("没有回复。", "No reply."),
+    "full": (
+        "关注者已满：测试号有上限（开关 test_account_followers）。",
+        "Nobody else may follow: a test account has a cap (switch test_account_followers).",
+    ),
     "wrong": ("没有这个二维码，或者已经过期。", "There is no such QR code, or its time is over."),
 }
 """Texts of the page: Chinese, English."""
@@ -44,7 +48,14 @@ def build_follow(sandbox: Sandbox, pushing: Pushing) -> list[Route]:
     def draw(request: Request, *, status: int = 200, **more: Any) -> Response:
         account = sandbox.world.accounts.get(request.path_params["appid"])
         qrcode = account.qrcodes.get(request.query_params.get("ticket", "")) if account else None
-        values = {"account": account, "qrcode": qrcode, "url": str(request.url), "trouble": False, "done": None}
+        values = {
+            "account": account,
+            "qrcode": qrcode,
+            "url": str(request.url),
+            "trouble": False,
+            "full": False,
+            "done": None,
+        }
         return render(request, "follow.html", TEXTS, status=status, **values | more)
 
     async def show(request: Request) -> Response:
@@ -64,6 +75,8 @@ def build_follow(sandbox: Sandbox, pushing: Pushing) -> list[Route]:
             follower, event = scan(sandbox.world, account, sandbox.clock.now(), ticket=ticket, **known)
         except LookupError:  # the page is older than the world
             return draw(request, trouble=True, status=404)
+        except ValueError:
+            return draw(request, full=True, status=409)
         sandbox.changed()
         push = None if event is None else await pushing.tell(account, event)
         return draw(request, done={"follower": follower, "event": event, "push": push})

@@ -20,6 +20,8 @@ def scan(
         raise ValueError("openid or nickname must say who scans")
     follower = account.follower(openid) if openid else world.add_follower(account.appid, nickname, now)
     is_old = bool(openid) and follower.subscribed
+    if openid and not is_old:
+        world.check_room(account)
     follower.subscribed = True
     account.hear(follower.openid, now)
     if not is_old:

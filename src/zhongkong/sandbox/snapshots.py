@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
-from zhongkong.sandbox.accounts import KEPT_MESSAGES, Account, Follower, Sent, Template
+from zhongkong.sandbox.accounts import KEPT_MESSAGES, Account, Address, Follower, Sent, Template
 from zhongkong.sandbox.holdings import Code, Grant, Media, QRCode, Ticket
 from zhongkong.sandbox.pushes import Callback
 from zhongkong.sandbox.quotas import Meter
@@ -37,6 +37,7 @@ def build_snapshot(account: Account) -> dict[str, Any]:
         "tickets": {kind: asdict(ticket) for kind, ticket in account.tickets.items()},
         "codes": [asdict(code) for code in account.codes.values()],
         "grants": [asdict(grant) for grant in account.grants.values()],
+        "addresses": {ip: asdict(address) for ip, address in account.addresses.items()},
         "callback": None if account.callback is None else asdict(account.callback),
         "due": list(account.due),
     }
@@ -71,6 +72,7 @@ def parse_snapshot(data: dict[str, Any]) -> Account:
         tickets={kind: Ticket(**ticket) for kind, ticket in data.get("tickets", {}).items()},
         codes={code.value: code for code in codes},
         grants={grant.access_token: grant for grant in grants},
+        addresses={ip: Address(**address) for ip, address in data.get("addresses", {}).items()},
         callback=None if data.get("callback") is None else Callback(**data["callback"]),
         due=deque(data.get("due", ())),
     )

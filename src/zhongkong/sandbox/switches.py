@@ -58,6 +58,16 @@ class Switches:
     test_account_has_allow_list: bool = True
     """Whether an allow-list set on a test account counts. Doubt: the test account's page shows no such field."""
 
+    new_ip_check: bool = False
+    """Whether an address that an account without an allow-list was never called from waits for its administrator.
+
+    89503 then, 89501 while he has not answered; 89507 for an hour after his refusal, 89506 for a day after the second
+    within one. Doubt: of a call that the platform takes for risky this is documented, but not which calls these are.
+    """
+
+    new_ip_errmsg: str = "the administrator has not agreed to this ip"
+    """The text of these four. Doubt: the codes are documented, no text was found; this one is ours."""
+
     frozen_errmsg: str = "AppSecret was frozen"
     """The text of 40243, a frozen secret. Doubt: the code is confirmed, its text was nowhere recorded."""
 
@@ -67,6 +77,15 @@ class Switches:
     quota_get_counts_tokens: bool = True
     """Whether openapi/quota/get shows the use of the token calls. Doubt: `used` was recorded as staying at 0."""
 
+    token_in_form: bool = False
+    """Whether the access_token of a posted form counts, also in calls that are GETs by the book, such as user/get.
+
+    Doubt: one such call was recorded as accepted, no page knows of it; a program that relies on it is to fail here.
+    """
+
+    test_account_followers: int | None = 100
+    """How many may follow a test account (接口测试号); None: no cap. Doubt: its page says 100, from memory."""
+
     empty_page_has_data: bool = False
     """Whether the page after the last of user/get carries an empty `data`. Doubt: seen without, not documented."""
 
@@ -74,6 +93,12 @@ class Switches:
     """What ticket/getticket returns while a ticket lives: that one with its remaining seconds, or another.
 
     Doubt: documented are only the life and that calls are few. Another one never ends the former.
+    """
+
+    new_token_ends_ticket: bool = False
+    """Whether a new access_token ends the tickets that were asked for before it, so that the next call makes another.
+
+    Doubt: not documented.
     """
 
     wecom_repeat: Literal["same", "new"] = "same"

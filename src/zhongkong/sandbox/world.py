@@ -300,11 +300,21 @@ class World:
     def add_follower(
         self, appid: str, nickname: str, now: float, *, openid: str | None = None, unionid: str | None = None
     ) -> Follower:
-        """Let a person follow the account, and return him with his openid there."""
+        """Let a person follow the account, and return him with his openid there. Raises ValueError: it has its most."""
+        account = self.account(appid)
+        self.check_room(account)
         openid = openid or "o" + self._draws.text(27)
         follower = Follower(openid, nickname, int(now), now, unionid=unionid)
-        self.account(appid).followers[openid] = follower
+        account.followers[openid] = follower
         return follower
+
+    def check_room(self, account: Account) -> None:
+        """Return if one more may follow the account. Raises ValueError."""
+        most = self.switches.test_account_followers
+        if account.profile != "test" or most is None:
+            return
+        if sum(follower.subscribed for follower in account.followers.values()) >= most:
+            raise ValueError(f"a test account has at most {most} followers (switch test_account_followers)")
 
     def add_template(self, appid: str, title: str, content: str, *, template_id: str | None = None) -> Template:
         """Add a template message; `content` has its fields as {{name.DATA}}."""

@@ -21,6 +21,7 @@ import pytest
 from sqlalchemy import Row
 
 from tests.contract.stores.sqlite import SqliteHarness, run
+from tests.needs import lack
 from zhongkong.adapters.seal import RingSeal
 from zhongkong.adapters.stores.rows import Rows
 from zhongkong.core.model import NEVER, Event, Record
@@ -53,9 +54,9 @@ def harness(tmp_path: Path) -> SqliteHarness:
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A disk of 1 MiB. Only root may mount one: elsewhere the test says that it did not run."""
+    """A disk of 1 MiB. Only root may mount one."""
     if not IS_ROOT or shutil.which("mount") is None:
-        pytest.skip("needs root, to mount a small tmpfs")
+        lack("a small tmpfs can be mounted by root only")
     with tempfile.TemporaryDirectory() as name:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", name], check=True)
         try:
@@ -262,7 +263,7 @@ class TestAPersonMustAct:
     async def test_a_network_file_system(self, harness: SqliteHarness) -> None:
         """Its locks do not hold across machines: two hubs would mint against each other."""
         harness.file_system_of = lambda path: "nfs4"  # noqa: ARG005 (every path)
-        told(await refusal(harness), "store_on_network", str(harness.path), "nfs4")
+        told(await refusal(harness), "store_on_network", str(harness.path), "nfs4", harness.path.parent.owner())
         assert not harness.path.exists()
 
     @run
@@ -331,7 +332,7 @@ class TestAPersonMustAct:
         harness = SqliteHarness(small_disk)
         await (await harness.open()).close()
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)  # noqa: ASYNC221 (nothing else runs)
-        told(await refusal(harness), "store_mounted_read_only", str(harness.path))
+        told(await refusal(harness), "store_mounted_read_only", str(harness.path), harness.path.owner())
 
     def test_a_file_of_another_user(self, shared: SqliteHarness) -> None:
         """Two users, one file: it says whose it is, and as whom this program runs."""

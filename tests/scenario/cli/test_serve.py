@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,9 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need
 from tests.scenario.cli.house import SOON, Platform, Terminal, clean_environ, end, started
+from zhongkong.sandbox.accounts import Kind
+from zhongkong.sandbox.server import Running
 
 KEY = re.compile(r"export ZHONGKONG_KEY=(zk_\w+)")
+
+
+def replace_kind(running: Running, kind: Kind) -> None:
+    """Have the sandbox's account be one of that kind."""
+    assert running.account is not None
+    running.account.kind = kind
 
 
 def _curl(said: str, key: str, home: Path) -> str:
@@ -28,13 +36,16 @@ def _curl(said: str, key: str, home: Path) -> str:
     ).stdout
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the walk ends with a curl, and there is none here")
-def test_a_newcomer_walks_from_an_appid_to_a_token(home: Path, platform: Platform) -> None:
-    """As the README says it: account add, key create, serve, curl; then the three lines of Python."""
+@pytest.mark.parametrize("kind", ["official", "miniprogram"])
+def test_a_newcomer_walks_from_an_appid_to_a_token(home: Path, platform: Platform, kind: Kind) -> None:
+    """As the README says it: account add, key create, serve, curl, the three lines of Python; then a dead token."""
+    need("curl", "curl")
+    platform.do(lambda running: replace_kind(running, kind))
     walk = Terminal({platform.secret})
     (home / "zhongkong.toml").write_text(f"port = {_free_port()}\n")
-    added = walk.type("account", "add", platform.appid, "--base-url", platform.url, stdin=platform.secret)
-    assert "is well" in added.stdout
+    words = ["account", "add", platform.appid, "--kind", kind, "--base-url", platform.url]
+    assert "is well" in walk.type(*words, stdin=platform.secret).stdout
+    assert walk.read("account", "show", platform.appid)["kind"] == kind
     created = walk.type("key", "create", "shop", "--appid", platform.appid, shows=True).stdout
     (key,) = KEY.findall(created)
     with started("serve", home=home) as hub:
@@ -48,6 +59,9 @@ def test_a_newcomer_walks_from_an_appid_to_a_token(home: Path, platform: Platfor
         environ = {**clean_environ(home), "ZHONGKONG_KEY": key, "no_proxy": "*"}
         ran = subprocess.run([sys.executable, "-c", lines], env=environ, capture_output=True, text=True, check=True)
         assert ran.stdout.strip() == platform.token()
+        platform.do(lambda running: running.world.revoke(told["access_token"], running.clock.now()))
+        assert walk.read("reject", platform.appid, stdin=told["access_token"])["outcome"] == "refreshed"
+        assert platform.token() != told["access_token"]
         code, said, log = end(hub, signal.SIGINT)
         assert code == 0
         for secret in (platform.secret, platform.token(), key):

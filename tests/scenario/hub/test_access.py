@@ -13,6 +13,7 @@ from tests.scenario.hub.house import APPID, OTHER, House
 from zhongkong.core.grants import Grant, create_key
 from zhongkong.core.ports import Changes
 from zhongkong.errors import StoreUnavailable
+from zhongkong.messages import Language, render
 from zhongkong.testing.fake_clock import START
 
 PATH = f"/v1/accounts/{APPID}/access_token"
@@ -190,6 +191,24 @@ def test_a_rate_is_kept(house: House) -> None:
     house.clock.turn(10.0)
     assert house.call("GET", WHOAMI, key).status_code == 200
     assert house.call("GET", WHOAMI, key).status_code == 429
+
+
+def test_each_replica_counts_a_rate_for_itself(house: House) -> None:
+    """A count in the store would be a write for every read. Whoever sets a rate is told so, in both languages."""
+    key = house.add_key(Grant.READ, rate=6)
+    twin = House(house.clock, house.world, house.store)
+    house.clock.run(twin.keeper.poll())
+    house.clock.run(twin.keyring.refresh())
+    for replica in (house, twin):
+        answers = [replica.call("GET", WHOAMI, key, params={"lang": "en"}) for _ in range(7)]
+        assert [answer.status_code for answer in answers] == [200] * 6 + [429]
+        assert "each replica" in answers[-1].json()["detail"]
+    words: dict[Language, str] = {"zh": "副本", "en": "replica"}
+    for lang, word in words.items():
+        assert word in render("cli_option_rate", lang)
+        assert word in render("key_too_often", lang, rate=6, seconds=10)
+    described = house.call("GET", "/docs/openapi.json").json()["components"]["schemas"]
+    assert "each replica" in described["Key"]["properties"]["rate"]["description"]
 
 
 def test_before_the_keys_were_read_the_hub_is_not_ready() -> None:

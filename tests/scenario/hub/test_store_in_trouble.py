@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # it has no annotations
 import pytest
 
+from tests.needs import lack
 from tests.scenario.hub.processes import Program, is_up, running, until, with_account
 from zhongkong.hub.workers import make_measures
 
@@ -25,9 +26,9 @@ IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A disk of 8 MiB. Only root may mount one: elsewhere the test says that it did not run."""
+    """A disk of 8 MiB. Only root may mount one."""
     if not IS_ROOT or shutil.which("mount") is None:
-        pytest.skip("needs root, to mount a small tmpfs")
+        lack("a small tmpfs can be mounted by root only")
     with tempfile.TemporaryDirectory() as name:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", name], check=True)
         try:

@@ -150,6 +150,21 @@ def test_a_stranger_comes_from_an_address_that_is_allowed_or_said(desk: Desk) ->
     assert desk.control("POST", f"{desk.base}/mint", {"ip": "203.0.113.8"})["errcode"] == 40164
 
 
+def test_a_new_address_waits_for_the_administrator(desk: Desk) -> None:
+    """What he says is said here."""
+    desk.control("PATCH", "/switches", {"new_ip_check": True})
+    desk.control("PUT", "/client-ip", {"ip": "203.0.113.9"})
+    assert [desk.token()["errcode"] for _ in range(2)] == [89503, 89501]
+    asked: dict[str, Any] = {"ip": "203.0.113.9", "agreed": None, "refused_at": []}
+    assert desk.control("GET", f"{desk.base}/addresses") == {"addresses": [asked]}
+    desk.control("PUT", f"{desk.base}/addresses/203.0.113.9", {"agreed": False})
+    assert desk.token()["errcode"] == 89507
+    desk.control("PUT", f"{desk.base}/addresses/203.0.113.9", {"agreed": True})
+    assert "access_token" in desk.token()
+    for ip, body in (("nowhere", {"agreed": True}), ("203.0.113.9", {})):
+        assert desk.refused("PUT", f"{desk.base}/addresses/{ip}", body)[0] == 400
+
+
 # Followers and templates.
 
 
@@ -167,6 +182,23 @@ def test_followers_come_leave_and_come_back(desk: Desk) -> None:
     assert len(desk.control("GET", f"{desk.base}/followers")["followers"]) == 3
     assert desk.refused("DELETE", f"{desk.base}/followers/nobody")[0] == 404
     assert desk.refused("POST", f"{desk.base}/followers", {})[0] == 400
+
+
+def test_a_test_account_has_a_hundred_followers_at_most(desk: Desk) -> None:
+    """By any way in; who left makes room. The cap is a switch, and other accounts have none."""
+    for number in range(98):
+        desk.control("POST", f"{desk.base}/followers", {"nickname": str(number), "openid": f"o{number}"})
+    for route in ("followers", "scan"):
+        assert desk.refused("POST", f"{desk.base}/{route}", {"nickname": "x"})[0] == 400
+    full = desk.ask("POST", f"/sandbox/q/{desk.appid}", data={"nickname": "x"}, headers={"accept-language": "en"})
+    assert (full.status_code, "Nobody else may follow" in full.text) == (409, True)
+    desk.control("DELETE", f"{desk.base}/followers/o1")
+    desk.control("POST", f"{desk.base}/scan", {"nickname": "x"})
+    assert desk.refused("POST", f"{desk.base}/scan", {"openid": "o1"})[0] == 400
+    desk.control("POST", f"{desk.base}/scan", {"openid": "o2"})
+    desk.control("PATCH", "/switches", {"test_account_followers": None})
+    desk.control("POST", f"{desk.base}/scan", {"openid": "o1"})
+    assert desk.control("GET", desk.base)["followers"] == 101
 
 
 def test_templates_come_and_go(desk: Desk) -> None:

@@ -194,6 +194,22 @@ def test_all_followers_are_listed(desk: Desk) -> None:
     assert desk.get("/cgi-bin/getcallbackip", access_token=token)["ip_list"]
 
 
+def test_by_switch_a_token_in_a_form_counts(desk: Desk) -> None:
+    """It was recorded once, of a call that is a GET by the book; by the book it is refused."""
+    form = {"access_token": desk.token()["access_token"]}
+    path = "/cgi-bin/user/get"
+    assert desk.ask("POST", path, data=form).json()["errcode"] == 43001
+    assert desk.ask("POST", path, data=form, params=form).json()["errcode"] == 43001
+    desk.control("PATCH", "/switches", {"token_in_form": True})
+    followers = desk.ask("POST", path, data=form).json()
+    assert followers["total"] == 2
+    after = {**form, "next_openid": followers["data"]["openid"][0]}
+    assert desk.ask("POST", path, data=after).json()["count"] == 1
+    for asked in (path, "/cgi-bin/media/get"):
+        assert desk.ask("POST", asked, data={"access_token": "83_nobodys"}).json()["errcode"] == 40001
+    assert desk.ask("POST", path, json=form, params=form).json()["errcode"] == 43001
+
+
 def test_a_caller_outside_the_allow_list_is_told_his_address(desk: Desk) -> None:
     """The address is the socket's, or what a test says it is; the text is the one people search for."""
     desk.control("PATCH", desk.base, {"allow_list": ["203.0.113.9"]})

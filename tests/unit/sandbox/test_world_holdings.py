@@ -239,6 +239,18 @@ class TestTickets:
         first, second = (ask(caller, "ticket/getticket", type="jsapi") for _ in range(2))
         assert first["ticket"] != second["ticket"]
 
+    @pytest.mark.parametrize("fetch", ["classic", "stable"])
+    def test_with_a_third_reading_a_new_token_ends_the_tickets_before_it(self, fetch: str) -> None:
+        """A ticket that is kept for its announced life is then dead early; a token that is repeated ends none."""
+        caller = build_caller(switches=Switches(new_token_ends_ticket=True))
+        first = ask(caller, "ticket/getticket", type="jsapi")
+        assert ask(caller, "ticket/getticket", START, type="jsapi")["ticket"] == first["ticket"]
+        getattr(caller, fetch)(START + 10, **({"force_refresh": True} if fetch == "stable" else {}))
+        second = ask(caller, "ticket/getticket", START + 10, type="jsapi")
+        assert (second["ticket"] != first["ticket"], second["expires_in"]) == (True, 7200)
+        caller.stable(START + 20)
+        assert ask(caller, "ticket/getticket", START + 20, type="jsapi")["ticket"] == second["ticket"]
+
     @pytest.mark.parametrize("kind", [None, "", "agent_config"])
     def test_another_type_is_refused(self, caller: Caller, kind: str | None) -> None:
         """Also none at all."""

@@ -117,6 +117,41 @@ class TestAllowList:
         assert build_caller(profile="test", allow_list=[]).classic(START)["errcode"] == 40164
 
 
+class TestNewAddress:
+    """风险调用确认, by switch: an account without an allow-list is called from where it never was."""
+
+    SWITCHES = Switches(new_ip_check=True, new_ip_errmsg="wait for {him}")
+
+    def test_the_administrator_is_asked_once_and_then_it_is_let_in(self) -> None:
+        """The other addresses wait on; the text is a switch, for nobody recorded it."""
+        caller = build_caller(switches=self.SWITCHES)
+        body = caller.classic(START)
+        assert (body["errcode"], text_of(body)) == (89503, "wait for {him}")
+        assert [ask(START)["errcode"] for ask in (caller.stable, caller.classic)] == [89501, 89501]
+        caller.world.account(APPID).confirm("1.2.3.4", START, agreed=True)
+        assert "access_token" in caller.classic(START, ip="::ffff:1.2.3.4")
+        assert caller.classic(START, ip="5.6.7.8")["errcode"] == 89503
+
+    def test_a_refusal_shuts_out_for_an_hour_a_second_one_within_a_day_for_a_day(self) -> None:
+        """And then he is asked anew."""
+        caller = build_caller(switches=self.SWITCHES)
+        account = caller.world.account(APPID)
+        told = [caller.classic(START)["errcode"]]
+        account.confirm("1.2.3.4", START, agreed=False)
+        told += [caller.classic(START + after)["errcode"] for after in (3599, 3600, 3601)]
+        account.confirm("1.2.3.4", START + 4000, agreed=False)
+        told += [caller.classic(START + 4000 + after)["errcode"] for after in (86_399, 86_400, 86_401)]
+        account.confirm("1.2.3.4", START + 100_000, agreed=False)
+        told.append(caller.classic(START + 100_000)["errcode"])
+        assert told == [89503, 89507, 89503, 89501, 89506, 89503, 89501, 89507]
+
+    def test_an_allow_list_spares_one_that_and_so_does_the_usual_reading(self, caller: Caller) -> None:
+        """Which calls the platform takes for risky nobody knows; most are not."""
+        assert "access_token" in build_caller(switches=self.SWITCHES, allow_list=["1.2.3.4"]).classic(START)
+        assert "access_token" in caller.classic(START)
+        assert not caller.world.account(APPID).addresses
+
+
 class TestFrozen:
     """AppSecret 冻结."""
 

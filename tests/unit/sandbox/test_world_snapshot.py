@@ -31,6 +31,7 @@ def build_lived() -> Caller:
     hold_something(world, openid, token)
     world.account(APPID).forbidden.add("/cgi-bin/user/get")
     world.freeze_secret(APPID, START + 50)
+    world.account(APPID).confirm("5.6.7.8", START, agreed=False)
     return caller
 
 
@@ -60,7 +61,7 @@ def test_a_snapshot_survives_strict_json_and_becomes_the_same_world() -> None:
     twin = Caller(World(seed=99))
     twin.world.restore(json.loads(text))
     assert json.dumps(twin.world.snapshot()) == text
-    for held in ("menu", "media", "qrcodes", "tickets", "codes", "grants"):
+    for held in ("menu", "media", "qrcodes", "tickets", "codes", "grants", "addresses"):
         kept = getattr(twin.world.account(APPID), held)
         assert kept
         assert kept == getattr(lived.world.account(APPID), held)
@@ -81,7 +82,7 @@ def test_every_field_of_an_account_is_kept() -> None:
 def test_a_world_kept_before_there_were_menus_is_read() -> None:
     """An upgrade must not cost the test account."""
     lived = build_lived().world.snapshot()
-    for held in ("menu", "media", "qrcodes", "tickets", "codes", "grants"):
+    for held in ("menu", "media", "qrcodes", "tickets", "codes", "grants", "addresses"):
         del lived["accounts"][0][held]
     world = World()
     world.restore(lived)

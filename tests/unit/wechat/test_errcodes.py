@@ -35,7 +35,7 @@ RISK = [89501, 89503, 89506, 89507]
     ],
 )
 def test_a_refused_mint_has_one_verdict(endpoint: str, errcode: int, expected: Verdict) -> None:
-    """PROTOCOL: a person must act, or a quota is spent, or it passes; an unknown code is taken to pass."""
+    """A person must act, or a quota is spent, or it passes; an unknown code is taken to pass."""
     assert verdict("mp", endpoint, errcode) is expected
 
 
@@ -66,7 +66,7 @@ def test_an_endpoint_that_mints_nothing_has_no_verdict() -> None:
     ],
 )
 def test_a_probe_kills_only_by_the_three_codes(errcode: int | None, expected: ProbeVerdict) -> None:
-    """PROTOCOL section 6: three codes are death, silence and -1 prove nothing, all else is life."""
+    """Three codes are death, silence and -1 prove nothing, all else is life."""
     assert judge_probe(errcode) is expected
 
 

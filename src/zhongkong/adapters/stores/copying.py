@@ -41,7 +41,7 @@ from zhongkong.errors import StoreRefused, WrongSeal
 from zhongkong.version import __version__
 
 CLOCKS_APART: Seconds = 2.0
-"""All instants are the old store's; by more a clock that moves has stepped (PROTOCOL, section 1)."""
+"""All instants are the old store's; a clock that moves by more has stepped (decision 0010)."""
 
 Primary = tuple[Any, ...]
 PAGE = 1000
@@ -99,8 +99,8 @@ class Copying:
     def run(self) -> Generator[Progress]:
         """Fill the new store, close the old one, fill in what came meanwhile, compare, open the new one.
 
-        From the closing on nothing is written to the old store, and what runs on it mints nothing (PROTOCOL, section
-        10: a store that is away). Whatever happens, never more than one of the two is open.
+        From the closing on nothing is written to the old store; to what runs on it that is a store that is away (rule M
+        of docs/correctness.md). Whatever happens, never more than one of the two is open.
         Raises: StoreRefused: the error says which of the two cannot be used for this, and who does what. WrongSeal.
         """
         self._judge_old()

@@ -62,7 +62,7 @@ def judge_place(path: Path, file_system_of: FileSystemOf) -> None:
         raise StoreRefused("store_not_a_file", path=str(path))
     kind = file_system_of(directory)
     if kind in NETWORK_FILE_SYSTEMS:
-        raise StoreRefused("store_on_network", path=str(path), file_system=kind)
+        raise StoreRefused("store_on_network", path=str(path), owner=_owner_there(path), file_system=kind)
     judge_rights(path)
 
 
@@ -73,7 +73,7 @@ def judge_rights(path: Path) -> None:
     """
     directory = path.parent
     if _is_mounted_read_only(directory):
-        raise StoreRefused("store_mounted_read_only", path=str(path))
+        raise StoreRefused("store_mounted_read_only", path=str(path), owner=_owner_there(path))
     if os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK):
         raise StoreRefused("store_read_only", path=str(path), owner=owner_of(path), user=_user())
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
@@ -92,6 +92,11 @@ def owner_of(path: Path) -> str:
         return _name_of(path.stat().st_uid)
     except OSError:
         return "?"
+
+
+def _owner_there(path: Path) -> str:
+    """Return who owns the file, or the directory as long as there is none."""
+    return owner_of(path if path.exists() else path.parent)
 
 
 def has_room(path: Path) -> bool:
