@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import click
@@ -182,12 +183,18 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
 
 
 def explain_usage(error: click.ClickException, lang: Language) -> str:
-    """Return what is wrong with a command line. What was given is not repeated: it may be a misplaced secret."""
+    """Return what is wrong with a command line.
+
+    A word that is like none of ours is not repeated, nor is a value: it may be a misplaced secret.
+    """
     match error:
         case click.NoSuchOption():
-            return render("cli_no_such_option", lang, option=error.option_name, meant=_listed(error.possibilities))
+            meant = _meant(error.option_name, error.possibilities, lang)
+            return render("cli_no_such_option", lang, option=error.option_name, meant=meant)
         case click.NoSuchCommand():
-            return render("cli_no_such_command", lang, meant=_listed(error.possibilities))
+            meant = _meant(error.command_name, error.possibilities, lang)
+            code = "cli_no_such_command" if meant else "cli_nothing_like_a_command"
+            return render(code, lang, command=error.command_name, meant=meant)
         case click.MissingParameter():
             return render("cli_missing", lang, name=_name_of(error))
         case click.BadOptionUsage():
@@ -197,6 +204,13 @@ def explain_usage(error: click.ClickException, lang: Language) -> str:
             return render("cli_bad_value", lang, name=_name_of(error), wanted=_listed(wanted))
         case _:
             return render("cli_not_understood", lang)
+
+
+def _meant(given: str, possibilities: Sequence[str] | None, lang: Language) -> str:
+    """Return the question which of `possibilities` was meant; nothing if none is like what was given."""
+    bare = given.lstrip("-")  # two dashes are like two dashes
+    like = [one for one in possibilities or () if get_close_matches(bare, [one.lstrip("-")])]
+    return render("cli_meant", lang, meant=f" {render('label_or', lang)} ".join(like)) if like else ""
 
 
 def _name_of(error: click.BadParameter) -> str:

@@ -118,6 +118,31 @@ def test_what_is_wrong_with_a_command_line_is_exit_2_and_told_in_both_languages(
         assert _is_chinese(terminal.type(*words, "--lang", "zh", code=2).stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "chinese", "english"),
+    [
+        (["acount", "list"], "没有命令 acount。是不是 account？", "no command acount. Is it account?"),
+        (["account", "lst"], "没有命令 lst。是不是 list 或 set？", "no command lst. Is it list or set?"),
+        (["events", "--folow"], "没有选项 --folow。是不是 --follow？", "no option --folow. Is it --follow?"),
+        (["serve", "--bogus"], "没有选项 --bogus。用 --help", "no option --bogus. --help"),
+        (["0123456789abcdef"], "没有这个命令。用 --help", "no such command. --help"),
+    ],
+)
+def test_a_typo_is_named_and_what_was_meant_is_asked(
+    terminal: Terminal, words: list[str], chinese: str, english: str
+) -> None:
+    """Whoever reads the name of the right command behind "there is no" looks for another program."""
+    assert chinese in terminal.type(*words, "--lang", "zh", code=2).stderr
+    assert english in terminal.type(*words, "--lang", "en", code=2).stderr
+
+
+def test_a_secret_in_place_of_a_command_is_not_repeated(terminal: Terminal) -> None:
+    """What a terminal shows is kept by it."""
+    secret = "0123456789abcdef0123456789abcdef"
+    assert secret not in terminal.type(secret, code=2).output
+    assert secret not in terminal.type("account", secret, code=2).output
+
+
 def test_a_failure_is_one_json_object_on_stderr_for_programs(terminal: Terminal) -> None:
     """They decide by `code`; stdout holds an answer or nothing."""
     for words, code in ((["account", "show", "wx1111"], 3), (["serve", "--port", "x"], 2), (["events", "--folow"], 2)):
