@@ -8,12 +8,15 @@ from urllib.parse import quote
 
 import click
 
+from zhongkong.cli.api import ApiRefused
 from zhongkong.cli.callback import callback_options, callback_path, take_callback, tell_callback
 from zhongkong.cli.exits import Exit, exit_of_state
 from zhongkong.cli.session import Session, read_secret
 from zhongkong.cli.tables import show_account, show_accounts
 from zhongkong.cli.words import Group, hub_option, option, secret_options
 from zhongkong.core.model import ACCOUNT_MODES, AccountKind, Kind, Mode
+from zhongkong.errors import SettingInvalid
+from zhongkong.hub.health import WRONG_SEAL
 
 KINDS = click.Choice([kind.value for kind in AccountKind])
 MODES = click.Choice([mode.value for mode in ACCOUNT_MODES])
@@ -129,7 +132,8 @@ def change(
 def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Remove an account after a person said yes."""
     if not yes:
-        click.confirm(session.text("cli_ask_remove", appid=appid), abort=True, err=True)
+        _find(session, appid)
+        session.confirm("cli_ask_remove", appid=appid)
     session.ask("DELETE", _path(appid))
     if session.as_json:
         session.show_json({"appid": appid, "removed": True})
@@ -137,15 +141,29 @@ def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (cl
         session.say("cli_account_removed", appid=appid)
 
 
+def _find(session: Session, appid: str) -> None:
+    """Return if there is such an account, also one that cannot be unsealed.
+
+    Raises: ApiRefused.
+    """
+    try:
+        session.ask("GET", _path(appid))
+    except ApiRefused as refused:
+        if refused.problem["code"] != WRONG_SEAL:
+            raise
+
+
 def _ask_appid(session: Session, kind: str | None) -> str:
     """Return the appid that a person is asked for: of an account of WeCom corpid and name, one by one.
 
-    Raises: MissingParameter: it is no account of WeCom.
+    Raises: MissingParameter: it is no account of WeCom. SettingInvalid: there is nobody to ask.
     """
     if kind != AccountKind.WECOM.value:
         raise click.MissingParameter(param_type="argument", param_hint="APPID")
-    asked = (session.text("cli_ask_corpid"), session.text("cli_ask_application"))
-    return ":".join(str(click.prompt(one, prompt_suffix=" ", err=True)).strip() for one in asked)
+    asked = [session.ask_person(session.text(code)) for code in ("cli_ask_corpid", "cli_ask_application")]
+    if not all(asked):
+        raise SettingInvalid("cli_application_wanted")
+    return ":".join(asked)
 
 
 def _prompt(account: Mapping[str, Any]) -> str:

@@ -94,8 +94,8 @@ def rotate(session: Session, key_id: str, overlap: str) -> None:
 @click.pass_obj
 def revoke(session: Session, key_id: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Revoke a key after a person said yes."""
-    if not yes:
-        click.confirm(session.text("cli_ask_revoke", key=key_id), abort=True, err=True)
+    if not yes and any(one["id"] == key_id for one in session.ask("GET", "/v1/keys")["keys"]):
+        session.confirm("cli_ask_revoke", key=key_id)
     session.ask("DELETE", _path(key_id))
     if session.as_json:
         session.show_json({"id": key_id, "revoked": True})

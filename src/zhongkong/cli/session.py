@@ -22,6 +22,9 @@ from zhongkong.settings import Settings, find_file, load_settings
 from zhongkong.settings.values import Unfit, read_base_url
 
 LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
+YES = frozenset({"y", "yes", "是"})
+NO = frozenset({"n", "no", "否"})
+"""Answers in whichever language; who only presses Enter said no."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,25 @@ class Session:
     def complain(self, text: str) -> None:
         """Tell a person what went wrong, on stderr."""
         click.echo(text, err=True)
+
+    def ask_person(self, question: str) -> str:
+        """Return what a person types at the terminal; where there is none, the next line of stdin, empty at its end."""
+        if sys.stdin.isatty():
+            return str(click.prompt(question, default="", show_default=False, prompt_suffix=" ", err=True)).strip()
+        return sys.stdin.readline().strip()
+
+    def confirm(self, code: str, **values: object) -> None:
+        """Return once a person said yes to a question.
+
+        Raises: click.Abort: he said no. SettingInvalid: there is no terminal, and no answer on stdin.
+        """
+        question = f"{self.text(code, **values)} {self.text('label_yes_or_no')}"
+        while (answer := self.ask_person(question).lower()) not in YES:
+            if answer in NO or (not answer and sys.stdin.isatty()):
+                raise click.Abort
+            if not sys.stdin.isatty():
+                raise SettingInvalid("cli_yes_wanted")
+            self.complain(self.text("cli_yes_or_no"))
 
     def show_json(self, document: Mapping[str, Any]) -> None:
         """Write one JSON object as one line."""

@@ -43,11 +43,11 @@ class Screen:
 
 
 @contextmanager
-def at_terminal(*words: str, home: Path) -> Iterator[Screen]:
+def at_terminal(*words: str, home: Path, lang: str = "en") -> Iterator[Screen]:
     """Start `zhongkong` at a terminal."""
     keyboard, screen = pty.openpty()
     command = [sys.executable, "-c", PROGRAM, *words]
-    environ = {**clean_environ(home), "TERM": "dumb"}
+    environ = {**clean_environ(home, lang), "TERM": "dumb"}
     process = subprocess.Popen(
         command, cwd=home, env=environ, stdin=screen, stdout=screen, stderr=screen, start_new_session=True
     )
@@ -70,13 +70,34 @@ def test_a_secret_that_is_typed_is_not_shown(home: Path, platform: Platform) -> 
     assert platform.secret not in screen.shown
 
 
-def test_a_question_is_answered_at_the_terminal(home: Path) -> None:
+def test_a_question_is_answered_at_the_terminal(home: Path, shop: str) -> None:
     """No is no, without a word more."""
-    with at_terminal("account", "remove", "wx1111", home=home) as screen:
-        screen.wait_for("?")
+    with at_terminal("account", "remove", shop, home=home) as screen:
+        screen.wait_for("[y/N] ")
         screen.type("n\n")
         assert screen.end() == 130
-    assert "Traceback" not in screen.shown
+    assert screen.shown.endswith("[y/N] n\r\n")
+
+
+def test_a_question_is_answered_in_ones_own_language(home: Path, shop: str) -> None:
+    """Who is asked in Chinese may answer in it, and is told in it what an answer is."""
+    with at_terminal("account", "remove", shop, home=home, lang="zh_CN.UTF-8") as screen:
+        screen.wait_for("否 N] ")
+        screen.type("也许\n")
+        screen.wait_for("请回答")
+        screen.type("是\n")
+        assert screen.end() == 0
+    assert "已删除账号" in screen.shown
+    assert "Error" not in screen.shown
+
+
+def test_what_is_not_there_is_said_before_anybody_is_asked(home: Path, shop: str) -> None:
+    """Who said yes to a typo would look for what he did."""
+    assert shop
+    for words in (("account", "remove", "wx0000000000001111"), ("key", "revoke", "nobody00")):
+        with at_terminal(*words, home=home) as screen:
+            assert screen.end() == 3
+        assert "?" not in screen.shown
 
 
 def test_ctrl_c_at_a_question_is_quiet(home: Path) -> None:

@@ -151,6 +151,24 @@ def test_a_failure_is_one_json_object_on_stderr_for_programs(terminal: Terminal)
         assert {"code", "detail"} <= set(json.loads(failed.stderr.splitlines()[-1]))
 
 
+def test_without_a_terminal_nobody_is_asked(terminal: Terminal, shop: str) -> None:
+    """A job of the night waits for no answer: it is told which option or argument to give."""
+    key = terminal.read("key", "create", "shop", "--appid", shop, shows=True)["id"]
+    for words, told in (
+        (["account", "remove", shop], "--yes"),
+        (["key", "revoke", key], "--yes"),
+        (["account", "add", "--kind", "wecom"], "corpid:name"),
+    ):
+        refused = terminal.type(*words, code=2)
+        assert told in refused.stderr
+        assert "[y/N]" not in refused.stderr
+        assert _is_chinese(terminal.type(*words, "--lang", "zh", code=2).stderr)
+        (line,) = terminal.type(*words, "--json", code=2).stderr.splitlines()
+        assert {"code", "detail"} <= set(json.loads(line))
+    assert [one["id"] for one in terminal.read("key", "list")["keys"]] == [key]
+    assert terminal.read("account", "show", shop)["appid"] == shop
+
+
 def test_a_mistake_of_ours_is_told_without_what_it_held(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """A traceback of a library may hold a URL with a secret in it; ours tells where, and hides what looks like one."""
 
