@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -107,3 +108,25 @@ def test_ctrl_c_at_a_question_is_quiet(home: Path) -> None:
         screen.process.send_signal(2)
         assert screen.end() == 130
     assert screen.shown.split("type):")[1].strip() == ""
+
+
+IMPATIENT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Impatient:
+    def find_spec(self, name, *rest):
+        if name == "zhongkong.cli.program":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+from zhongkong.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_quiet(home: Path) -> None:
+    """That takes a second, in which somebody sees what he mistyped; to a shell this is 130."""
+    command = [sys.executable, "-c", IMPATIENT, "doctor"]
+    ended = subprocess.run(command, cwd=home, env=clean_environ(home), capture_output=True, timeout=SOON, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, b"", b"")

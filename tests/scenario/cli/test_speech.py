@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -216,8 +217,10 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(builtins, "__import__", without_click)
     monkeypatch.setenv("ZHONGKONG_LANG", "en")
+    heeded = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as caught:
         main()
+    signal.signal(signal.SIGINT, heeded)  # a program that ends has no more use for it
     assert "pip install" in str(caught.value.code)
     assert "click" in str(caught.value.code)
 
