@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from zhongkong.cli.streams import prepare_streams
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -23,8 +25,7 @@ def main() -> None:
     """
     _interrupt_by(signal.SIG_DFL)
     program = _import_program()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a nickname must not end a command in Latin-1
+    prepare_streams()
     try:
         _interrupt_by(signal.default_int_handler)
         program.main()

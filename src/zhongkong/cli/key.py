@@ -9,11 +9,13 @@ from urllib.parse import quote
 
 import click
 
+from zhongkong.cli.api import Document
 from zhongkong.cli.session import Session
+from zhongkong.cli.streams import OutputLost
 from zhongkong.cli.tables import show_keys
 from zhongkong.cli.words import Group, hub_option, option
 from zhongkong.core.grants import Grant
-from zhongkong.errors import SettingInvalid
+from zhongkong.errors import SettingInvalid, ZhongkongError
 from zhongkong.wechat.endpoints import corpid_of
 
 EVERY = "*"
@@ -119,10 +121,20 @@ def _path(key_id: str) -> str:
 
 
 async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:
-    """Have a key made and show it, the only time; with the commands that use it from then on."""
+    """Have a key made and show it, the only time; with the commands that use it from then on.
+
+    Raises: ZhongkongError: it was made, and could not be shown.
+    """
     async with session.api() as api:
         made = await api.ask("POST", path, body)
         url = api.url
+    try:
+        _tell_new(session, made, url)
+    except OutputLost as lost:
+        raise ZhongkongError("cli_key_unseen", name=made["name"], id=made["id"], why=lost.why) from lost
+
+
+def _tell_new(session: Session, made: Document, url: str) -> None:
     if session.as_json:
         session.show_json(made)
         return

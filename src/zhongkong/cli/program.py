@@ -25,6 +25,7 @@ from zhongkong.cli.moving import store
 from zhongkong.cli.running import demo, sandbox, serve
 from zhongkong.cli.session import Session, find_language
 from zhongkong.cli.store import db, seal
+from zhongkong.cli.streams import OutputLost, end_unread
 from zhongkong.cli.words import Group, Option, explain_usage
 from zhongkong.errors import ZhongkongError
 from zhongkong.keeper.upkeep import describe_bug
@@ -46,6 +47,8 @@ class Program(Group):
             ended = Exit.USAGE
         except click.Abort:
             ended = Exit.STOPPED
+        except OutputLost as lost:
+            ended = end_unread() if lost.is_unread else tell_failure(session, lost)
         except Exception as error:  # noqa: BLE001 (every failure is told in words)
             ended = tell_failure(session, error)
         sys.exit(int(ended or Exit.DONE))
@@ -71,6 +74,8 @@ def _judge(session: Session, error: Exception) -> tuple[Exit, dict[str, Any]]:
             return exit_of_problem(problem["status"], problem["code"], problem.get("cause", "")), dict(problem)
         case ZhongkongError():
             return exit_of_error(error), {"code": error.code, "detail": explain_error(error, session.lang)}
+        case OutputLost():
+            return Exit.FAILED, {"code": "output_lost", "detail": session.text("cli_output_lost", why=error.why)}
         case click.ClickException():
             return Exit.USAGE, {"code": "usage", "detail": explain_usage(error, session.lang)}
         case _:
