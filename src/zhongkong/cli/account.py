@@ -46,7 +46,7 @@ def add(session: Session, /, appid: str | None, secret_file: str | None, secret_
         appid = _ask_appid(session, given.get("kind"))
     secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(given))
     body = {"appid": appid, "secret": secret.reveal(), **given}
-    added = session.ask("POST", "/v1/accounts", body)
+    added = session.ask("POST", "/v1/accounts", body, makes=True)
     return _tell_tried(session, added, "cli_account_added")
 
 

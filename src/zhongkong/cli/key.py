@@ -18,6 +18,7 @@ from zhongkong.core.grants import Grant
 from zhongkong.errors import SettingInvalid, ZhongkongError
 from zhongkong.wechat.endpoints import corpid_of
 
+KEYS = "/v1/keys"
 EVERY = "*"
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -61,7 +62,7 @@ def create(
         body["rate"] = rate
     if paths:
         body["paths"] = list(paths)
-    asyncio.run(_show_new(session, "/v1/keys", body))
+    asyncio.run(_show_new(session, KEYS, body))
 
 
 @key.command("list", help="cli_help_key_list")
@@ -69,7 +70,7 @@ def create(
 @click.pass_obj
 def list_keys(session: Session) -> None:
     """Show all keys, without what would let anybody in."""
-    listed = session.ask("GET", "/v1/keys")
+    listed = session.ask("GET", KEYS)
     if session.as_json:
         session.show_json(listed)
     elif listed["keys"]:
@@ -96,7 +97,7 @@ def rotate(session: Session, key_id: str, overlap: str) -> None:
 @click.pass_obj
 def revoke(session: Session, key_id: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Revoke a key after a person said yes."""
-    if not yes and any(one["id"] == key_id for one in session.ask("GET", "/v1/keys")["keys"]):
+    if not yes and any(one["id"] == key_id for one in session.ask("GET", KEYS)["keys"]):
         session.confirm("cli_ask_revoke", key=key_id)
     session.ask("DELETE", _path(key_id))
     if session.as_json:
@@ -117,7 +118,7 @@ def parse_span(text: str, where: str) -> int:
 
 
 def _path(key_id: str) -> str:
-    return f"/v1/keys/{quote(key_id, safe='')}"
+    return f"{KEYS}/{quote(key_id, safe='')}"
 
 
 async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:
@@ -125,7 +126,7 @@ async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:
 
     Raises: ZhongkongError: it was made, and could not be shown.
     """
-    async with session.api() as api:
+    async with session.api(makes=path == KEYS) as api:
         made = await api.ask("POST", path, body)
         url = api.url
     try:

@@ -14,9 +14,11 @@ from typing import Any
 
 import click
 
+from zhongkong.adapters.stores.addresses import FileAddress, parse_address
+from zhongkong.adapters.stores.examining import is_there
 from zhongkong.cli.api import Api, Document, open_here, open_there
 from zhongkong.core.model import Secret
-from zhongkong.errors import AccessDenied, SettingInvalid
+from zhongkong.errors import AccessDenied, SettingInvalid, StoreRefused
 from zhongkong.messages import Language, choose_language, render
 from zhongkong.settings import Settings, find_file, load_settings
 from zhongkong.settings.values import Unfit, read_base_url
@@ -91,21 +93,21 @@ class Session:
         self.lang = choose_language(settings.lang, default=self.lang)
         return settings
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Document:
-        """Return what the hub's interface answers to one request, here or there.
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, makes: bool = False) -> Document:
+        """Return what the hub's interface answers to one request, here or there; `makes` as for `api`.
 
         Raises: ApiRefused; as `api`.
         """
 
         async def ask() -> Document:
-            async with self.api() as api:
+            async with self.api(makes=makes) as api:
                 return await api.ask(method, path, body)
 
         return asyncio.run(ask())
 
     @asynccontextmanager
-    async def api(self) -> AsyncIterator[Api]:
-        """Open the hub that was named, else the store of the settings.
+    async def api(self, *, makes: bool = False) -> AsyncIterator[Api]:
+        """Open the hub that was named, else the store of the settings; only a command that `makes` something makes one.
 
         Raises: SettingInvalid. AccessDenied. StoreError.
         """
@@ -114,10 +116,19 @@ class Session:
                 yield there
             return
         settings = self.settings()
+        if not makes:
+            refuse_missing(settings)  # a typo in --data-dir is no wish for another store
         async with open_here(settings, self.lang) as (here, seats):
             if seats.seal_made is not None:
                 self.complain(self.text("cli_seal_made", path=seats.seal_made))
             yield here
+
+
+def refuse_missing(settings: Settings) -> None:
+    """Return unless the store is a file that is not there. Raises: StoreRefused; nothing was made."""
+    address = parse_address(settings.store_url)
+    if isinstance(address, FileAddress) and not is_there(address.path):
+        raise StoreRefused("store_missing", path=str(address))
 
 
 def find_language(arguments: list[str], environ: Mapping[str, str]) -> Language:

@@ -151,6 +151,7 @@ def test_an_account_is_removed_after_a_question(terminal: Terminal, shop: str) -
 
 def test_an_account_that_is_not_there_is_exit_3(terminal: Terminal) -> None:
     """Scripts tell "unknown" from "refused"."""
+    terminal.type("db", "upgrade")
     for words in (["show"], ["set"], ["remove", "--yes"]):
         terminal.type("account", words[0], "wx1111", *words[1:], code=3)
 

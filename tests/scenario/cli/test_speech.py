@@ -84,6 +84,7 @@ def test_the_language_is_the_flags_the_variables_or_the_locales(
 def test_the_language_may_stand_in_the_file(terminal: Terminal, home: Path) -> None:
     """A team that reads Chinese sets it once."""
     (home / "zhongkong.toml").write_text("lang = 'zh'\n")
+    terminal.type("db", "upgrade")
     assert _is_chinese(terminal.type("account", "list").stdout)
     assert not _is_chinese(terminal.type("account", "list", "--lang", "en").stdout)
 
@@ -146,6 +147,7 @@ def test_a_secret_in_place_of_a_command_is_not_repeated(terminal: Terminal) -> N
 
 def test_a_failure_is_one_json_object_on_stderr_for_programs(terminal: Terminal) -> None:
     """They decide by `code`; stdout holds an answer or nothing."""
+    terminal.type("db", "upgrade")
     for words, code in ((["account", "show", "wx1111"], 3), (["serve", "--port", "x"], 2), (["events", "--folow"], 2)):
         failed = terminal.type(*words, "--json", code=code)
         assert failed.stdout == ""
@@ -225,8 +227,9 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
     assert "click" in str(caught.value.code)
 
 
-def test_without_a_terminal_everything_works_and_nothing_is_coloured(home: Path) -> None:
+def test_without_a_terminal_everything_works_and_nothing_is_coloured(home: Path, terminal: Terminal) -> None:
     """In a container, a pipe or CI there is nobody to draw for."""
+    terminal.type("db", "upgrade")
     command = [sys.executable, "-c", "from zhongkong.cli import main; main()", "key", "list"]
     ended = subprocess.run(
         command,
