@@ -17,6 +17,7 @@ from zhongkong.cli.words import Group, hub_option, option, secret_options
 from zhongkong.core.model import ACCOUNT_MODES, AccountKind, Kind, Mode
 from zhongkong.errors import SettingInvalid
 from zhongkong.hub.health import WRONG_SEAL
+from zhongkong.wechat.endpoints import corpid_of, is_appid
 
 KINDS = click.Choice([kind.value for kind in AccountKind])
 MODES = click.Choice([mode.value for mode in ACCOUNT_MODES])
@@ -44,6 +45,7 @@ def add(session: Session, /, appid: str | None, secret_file: str | None, secret_
     given = _given(fields)
     if appid is None:
         appid = _ask_appid(session, given.get("kind"))
+    _judge_appid(appid, given.get("kind"))
     secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(given))
     body = {"appid": appid, "secret": secret.reveal(), **given}
     added = session.ask("POST", "/v1/accounts", body, makes=True)
@@ -164,6 +166,20 @@ def _ask_appid(session: Session, kind: str | None) -> str:
     if not all(asked):
         raise SettingInvalid("cli_application_wanted")
     return ":".join(asked)
+
+
+def _judge_appid(appid: str, kind: str | None) -> None:
+    """Return if this can be the appid of such an account: said before anybody is asked for its secret.
+
+    Raises: SettingInvalid.
+    """
+    is_application, is_known = corpid_of(appid) is not None, is_appid(appid)
+    if kind == AccountKind.WECOM.value and not (is_known and is_application):
+        raise SettingInvalid("cli_application_form")
+    if not is_known:
+        raise SettingInvalid("cli_field_appid")
+    if kind != AccountKind.WECOM.value and is_application:
+        raise SettingInvalid("cli_application_kind", appid=appid)
 
 
 def _prompt(account: Mapping[str, Any]) -> str:

@@ -200,10 +200,24 @@ def explain_usage(error: click.ClickException, lang: Language) -> str:
         case click.BadOptionUsage():
             return render("cli_option_wants_value", lang, option=error.option_name)
         case click.BadParameter():
-            wanted = getattr(error.param.type, "choices", ()) if error.param else ()
-            return render("cli_bad_value", lang, name=_name_of(error), wanted=_listed(wanted))
+            return _explain_value(_name_of(error), error.param.type if error.param else None, lang)
         case _:
             return render("cli_not_understood", lang)
+
+
+def _explain_value(name: str, kind: click.ParamType[Any] | None, lang: Language) -> str:
+    """Return what the option or argument `name` wants."""
+    match kind:
+        case click.IntRange() | click.FloatRange():
+            what = render("label_whole_number" if isinstance(kind, click.IntRange) else "label_number", lang)
+            code = "cli_wants_above" if kind.min_open else "cli_wants_at_least"
+            if kind.max is not None:
+                code = "cli_wants_between"
+            return render(code, lang, name=name, what=what, low=kind.min, high=kind.max)
+        case click.Choice():
+            return render("cli_bad_value", lang, name=name, wanted=f" ({' | '.join(map(str, kind.choices))})")
+        case _:
+            return render("cli_bad_value", lang, name=name, wanted="")
 
 
 def _meant(given: str, possibilities: Sequence[str] | None, lang: Language) -> str:
@@ -218,7 +232,3 @@ def _name_of(error: click.BadParameter) -> str:
     if parameter is None:
         return error.param_hint if isinstance(error.param_hint, str) else "?"
     return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-
-
-def _listed(words: Sequence[object] | None) -> str:
-    return f" ({' | '.join(map(str, words))})" if words else ""

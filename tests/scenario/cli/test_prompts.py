@@ -71,6 +71,18 @@ def test_a_secret_that_is_typed_is_not_shown(home: Path, platform: Platform) -> 
     assert platform.secret not in screen.shown
 
 
+def test_a_wrong_name_is_told_before_the_secret_is_asked_for(home: Path) -> None:
+    """Nobody looks a Secret up for nothing."""
+    with at_terminal("account", "add", "--kind", "wecom", home=home) as screen:
+        screen.wait_for("Corpid")
+        screen.type("ww0123456789abcdef\n")
+        screen.wait_for("A name of yours")
+        screen.type("My CRM\n")
+        assert screen.end() == 2
+    assert "corpid:name" in screen.shown
+    assert "Secret of the application" not in screen.shown
+
+
 def test_a_question_is_answered_at_the_terminal(home: Path, shop: str) -> None:
     """No is no, without a word more."""
     with at_terminal("account", "remove", shop, home=home) as screen:

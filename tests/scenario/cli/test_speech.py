@@ -108,7 +108,20 @@ def test_the_language_may_stand_in_the_file(terminal: Terminal, home: Path) -> N
         (["serve", "--config", "none.toml"], "none.toml"),
         (["serve", "--poll-seconds", "300"], "poll_seconds"),
         (["key", "create", "x", "--appid", "*", "--expires-in", "soon"], "--expires-in"),
-        (["key", "create", "x", "--appid", "*", "--from", "here"], "networks"),
+        (["key", "create", "x", "--appid", "*", "--from", "10.0.0"], "--from wants"),
+        (["key", "create", "x", "--appid", "*", "--appid", "wx1"], "--appid wants"),
+        (["key", "create", "x", "--appid", "*", "--expires-in", "9999d"], "--expires-in wants 1 second to 3660 days"),
+        (["key", "create", "x", "--appid", "*", "--rate", "9999999"], "--rate wants a whole number 0..6000000"),
+        (["key", "create", "x", "--appid", "*", "--rate", "-1"], "--rate wants a whole number of 0 or more"),
+        (["key", "create", "x", "--appid", "*", "--path", "message"], "--path wants"),
+        (["key", "create", "a\tb", "--appid", "*"], "no tab"),
+        (["account", "add", "w x"], "APPID cannot be used"),
+        (["account", "add", "ww0123456789abcdef:crm"], "add --kind wecom"),
+        (["account", "add", "wx0123456789abcdef", "--kind", "wecom"], "corpid:name"),
+        (["account", "add", "ww0123456789abcdef:CRM", "--kind", "wecom"], "corpid:name"),
+        (["events", "--limit", "0"], "--limit wants a whole number from 1 to 1000"),
+        (["demo", "--duration", "0"], "--duration wants a number above 0"),
+        (["sandbox", "--expires-in", "1"], "--expires-in wants a whole number from 2 to 86400"),
     ],
 )
 def test_what_is_wrong_with_a_command_line_is_exit_2_and_told_in_both_languages(
@@ -118,6 +131,36 @@ def test_what_is_wrong_with_a_command_line_is_exit_2_and_told_in_both_languages(
     assert told in terminal.type(*words, code=2).stderr
     if "fr" not in words:
         assert _is_chinese(terminal.type(*words, "--lang", "zh", code=2).stderr)
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "told"),
+    [
+        (["account", "add", "wx0123456789abcdef"], "two words\n", "AppSecret cannot be used"),
+        (["account", "add", "wx0123456789abcdef", "--name", "a\tb"], "secret\n", "--name"),
+        (["account", "add", "wx0123456789abcdef", "--mode", "wecom"], "secret\n", "stable | classic | follow"),
+        (["account", "add", "wx0123456789abcdef", "--mode", "follow"], "secret\n", "--base-url wants"),
+        (["account", "add", "wx0123456789abcdef", "--mode", "follow", "--base-url", "http://hub"], "s\n", "key (zk_…)"),
+        (["account", "add", "wx0123456789abcdef", "--base-url", "hub"], "secret\n", "--base-url wants"),
+        (["reject", "SHOP", "--sha256", "abc"], "", "--sha256 wants"),
+        (["reject", "SHOP", "--force", "--generation", "1"], "", "in one way alone"),
+        (["account", "set", "SHOP", "--mode", "wecom"], "", "--mode does not go"),
+        (["account", "set", "SHOP", "--make-callback-token", "--callback-token"], "token\n", "--make-callback-token"),
+        (["callback", "verify", "SHOP", "--url", "here"], "", "--url wants"),
+    ],
+)
+def test_what_the_interface_refuses_is_told_by_option(
+    terminal: Terminal, shop: str, words: list[str], stdin: str, told: str
+) -> None:
+    """Whoever typed options knows nothing of the fields of a request; a program still has them by name."""
+    words = [shop if word == "SHOP" else word for word in words]
+    assert told in terminal.type(*words, stdin=stdin, code=2).stderr
+    chinese = terminal.type(*words, "--lang", "zh", stdin=stdin, code=2).stderr
+    assert _is_chinese(chinese)
+    assert "请求中的" not in chinese
+    problem = json.loads(terminal.type(*words, "--json", stdin=stdin, code=2).stderr)
+    assert problem["code"] == "request_invalid"
+    assert told in problem["detail"]
 
 
 @pytest.mark.parametrize(
