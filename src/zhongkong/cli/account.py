@@ -115,7 +115,7 @@ def change(
         account = body if "mode" in body or secret_file or secret_env else session.ask("GET", _path(appid))
         secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(account))
         body["secret"] = secret.reveal()
-    changed = session.ask("PATCH", _path(appid), body)
+    changed = _change(session, appid, body)
     if callback:
         changed["callback"] = session.ask("PATCH", callback_path(appid), callback)
     fields = changed.get("changed", body)
@@ -141,6 +141,20 @@ def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (cl
         session.show_json({"appid": appid, "removed": True})
     else:
         session.say("cli_account_removed", appid=appid)
+
+
+def _change(session: Session, appid: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the account as it is after a change.
+
+    Raises: ApiRefused; if the platform refused a new secret, it says that the old one stays.
+    """
+    try:
+        return session.ask("PATCH", _path(appid), body)
+    except ApiRefused as refused:
+        if "secret" not in body or "errcode" not in refused.problem:
+            raise
+        detail = f"{refused.problem['detail']} {session.text('cli_secret_stays')}"
+        raise ApiRefused({**refused.problem, "detail": detail}) from refused
 
 
 def _find(session: Session, appid: str) -> None:

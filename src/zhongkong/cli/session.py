@@ -37,6 +37,8 @@ class Session:
     as_json: bool = False
     config: str | None = None
     hub: str | None = None
+    hub_said_by: str = "--hub"
+    """The option or the variable."""
     flags: dict[str, object] = field(default_factory=dict)
     """Settings said on the command line, by field."""
 
@@ -112,7 +114,7 @@ class Session:
         Raises: SettingInvalid. AccessDenied. StoreError.
         """
         if self.hub is not None:
-            async with open_there(_read_url(self.hub), _read_key(self.hub), self.lang) as there:
+            async with open_there(_read_url(self.hub, self.hub_said_by), _read_key(self.hub), self.lang) as there:
                 yield there
             return
         settings = self.settings()
@@ -176,11 +178,11 @@ def _read_file(path: str, option: str) -> str:
         raise SettingInvalid("cli_secret_unreadable", path=path, why=why) from error
 
 
-def _read_url(hub: str) -> str:
+def _read_url(hub: str, said_by: str) -> str:
     try:
         return str(read_base_url(hub, Path()))
     except Unfit:
-        raise SettingInvalid("setting_wants_base_url", setting="hub", where="--hub") from None
+        raise SettingInvalid("cli_hub_wanted", where=said_by) from None
 
 
 def _read_key(hub: str) -> Secret:

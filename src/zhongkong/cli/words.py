@@ -15,6 +15,7 @@ import click
 from zhongkong.cli.session import Session
 from zhongkong.messages import LANGUAGES, Language, codes, render
 
+HUB_VARIABLE = "ZHONGKONG_HUB"
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
@@ -141,7 +142,7 @@ def option(*names: str, help: str, **attributes: Any) -> Callable[[CommandT], Co
 
 def hub_option(command: CommandT) -> CommandT:
     """Add --hub: the command asks a hub over HTTP instead of the store here."""
-    return _common("--hub", "hub", envvar="ZHONGKONG_HUB", metavar="URL", help="cli_option_hub")(command)
+    return _common("--hub", "hub", envvar=HUB_VARIABLE, metavar="URL", help="cli_option_hub")(command)
 
 
 def secret_options(command: CommandT) -> CommandT:
@@ -175,6 +176,8 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
         return
     if parameter.name in ("as_json", "config", "hub"):
         setattr(session, parameter.name, value)
+        if parameter.name == "hub" and context.get_parameter_source("hub") is click.ParameterSource.ENVIRONMENT:
+            session.hub_said_by = HUB_VARIABLE
     else:
         session.flags[parameter.name] = value
 

@@ -123,6 +123,7 @@ def test_a_secret_that_was_reset_is_changed_and_tried_before_it_counts(
     terminal.secrets |= {fresh, "fedcba9876543210"}
     refused = terminal.type("account", "set", shop, "--secret", stdin="fedcba9876543210", code=4)
     assert "40125" in refused.stderr
+    assert "the old one stays in use" in refused.stderr
     assert "was changed" in terminal.type("account", "set", shop, "--secret", stdin=fresh).stdout
 
 

@@ -181,6 +181,17 @@ def test_a_typo_is_named_and_what_was_meant_is_asked(
     assert english in terminal.type(*words, "--lang", "en", code=2).stderr
 
 
+def test_a_hub_that_is_none_is_told_by_where_it_was_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of last week is not looked for behind an option that nobody typed."""
+    option = terminal.type("account", "list", "--hub", "foo", code=2).stderr
+    assert "--hub wants" in option
+    assert "http://127.0.0.1:8600" in option
+    monkeypatch.setenv("ZHONGKONG_HUB", "foo")
+    assert "ZHONGKONG_HUB wants" in terminal.type("account", "list", code=2).stderr
+    assert "ZHONGKONG_HUB 需要" in terminal.type("account", "list", "--lang", "zh", code=2).stderr
+    assert "--hub wants" in terminal.type("account", "list", "--hub", "foo", code=2).stderr
+
+
 def test_a_secret_in_place_of_a_command_is_not_repeated(terminal: Terminal) -> None:
     """What a terminal shows is kept by it."""
     secret = "0123456789abcdef0123456789abcdef"
