@@ -64,7 +64,7 @@ class Show(Protocol):
 async def run(
     show: Show, *, hub_port: int, sandbox_port: int, expires_in: int, duration: Seconds | None = None
 ) -> None:
-    """Run the demo until SIGINT or SIGTERM, or for `duration` seconds; what it made is gone afterwards.
+    """Run the demo until SIGINT, SIGTERM or SIGHUP, or for `duration` seconds; what it made is gone afterwards.
 
     Raises: SettingInvalid: a port cannot be had.
     """
@@ -77,10 +77,12 @@ async def run(
                 async with asyncio.timeout(duration):
                     await _watch(show, hub.seats, Slot(stage.appid), stop)
         finally:
-            show.close()
             stop.set()
             hub.draining.set()
-            await serving
+            try:
+                show.close()  # which nobody may be there to see any more
+            finally:
+                await serving
 
 
 @asynccontextmanager

@@ -276,7 +276,7 @@ async def _running(name: str, run: Callable[[], Awaitable[None]]) -> AsyncIterat
 
 
 def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[Welcome], None], lang: Language) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code. For the main thread.
+    """Serve until SIGTERM, SIGINT or SIGHUP and return the exit code. For the main thread.
 
     `accounts` are those that the settings declare, with their secrets; `announce` is called once, when all listen.
     Raises: SettingInvalid: among others, the port is taken. StoreError.

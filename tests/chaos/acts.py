@@ -26,8 +26,8 @@ from tests.chaos.scene import TOKEN_PATHS, Scene
 STORM = 150
 HOLD_WITHIN = 3.0
 NOWHERE = ["203.0.113.99"]
-PERSON_AFTER = (2.0, 6.0)
-"""When somebody looks after an account that is not well, and tries again."""
+PERSON_AFTER, PERSON_INSISTS = (2.0, 6.0), 10.0
+"""When somebody looks after an account that is not well, and for how long he tries."""
 
 
 class Actor:
@@ -59,15 +59,16 @@ class Actor:
             "stranger": self._mint_elsewhere,
         }
         self.played: Counter[str] = Counter()
+        """What was played to its end."""
         self.deaths = 0
         """How many processes were killed."""
 
     async def play(self, act: Act) -> None:
         """Play one act to its end."""
-        self.played[act.kind] += 1
         if act.appid and (latency := dict(act.values).get("latency")):
             await self._slow_down(act.appid, latency, times=2)  # a new secret is tried before it is used
         await self._plays.get(act.kind, self._meet_fault)(act)
+        self.played[act.kind] += 1
 
     # --- processes
 
@@ -188,7 +189,9 @@ class Actor:
 
     async def _look_after(self, appid: str) -> None:
         await asyncio.sleep(self._random.uniform(*PERSON_AFTER))
-        await self._change(appid, {})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PERSON_INSISTS):
+                await self._change(appid, {})
 
     # --- people
 

@@ -49,6 +49,11 @@ class Outcome:
 
     @property
     def missed(self) -> list[str]:
+        """What the plan was too short for."""
+        return sorted(self.plan.faults - self.plan.due - self.played.keys())
+
+    @property
+    def lacking(self) -> list[str]:
         """What did not happen: a run without it proves nothing."""
         passed = [one for one in self.evidence.passed if one.openids]
         seen = {
@@ -56,25 +61,27 @@ class Outcome:
             "call through the gateway": passed,
             "rotation": self.evidence.rotations,
             "death of a process": self.deaths,
+            **{kind: self.played[kind] for kind in sorted(self.plan.due)},
         }
         return [what for what, count in seen.items() if not count]
 
     @property
     def is_good(self) -> bool:
         """Say whether it saw enough, and nothing wrong."""
-        return not self.violations and not self.missed
+        return not self.violations and not self.lacking
 
     def _tell_stalls(self) -> str:
         stalls = [one for one in self.evidence.weather.spells if one.kind == STALL]
         return f"the machine stood still {len(stalls)} times; " if stalls else ""
 
     def __str__(self) -> str:
-        """Tell it in one line."""
+        """Tell it in one line, and in another what it was too short for."""
         return (
             f"seed {self.plan.seed}: {self.seconds:.0f} s and {self.settling:.0f} to settle, {_count(self.evidence)}, "
             f"{self.deaths} deaths, faults: {_list(self.played)}; "
             f"{self._tell_stalls()}{len(self.violations)} violations"
-            + "".join(f"; proves nothing: there was no {what}" for what in self.missed)
+            + "".join(f"; proves nothing: there was no {what}" for what in self.lacking)
+            + (f"\nmissed: {', '.join(self.missed)}" if self.missed else "")
         )
 
 

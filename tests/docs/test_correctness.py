@@ -10,6 +10,7 @@ import pytest
 from tests.simulation.bugs import BUGS
 from tests.simulation.weather import (
     ACCOUNT_FAULTS,
+    LINE_FAULTS,
     PLATFORM_FAULTS,
     READER_FAULTS,
     REPLICA_FAULTS,
@@ -19,7 +20,15 @@ from tests.simulation.weather import (
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8")
-FAULTS = (*PLATFORM_FAULTS, *TICKET_FAULTS, *ACCOUNT_FAULTS, *REPLICA_FAULTS, *STORE_FAULTS, *READER_FAULTS)
+FAULTS = (
+    *PLATFORM_FAULTS,
+    *LINE_FAULTS,
+    *TICKET_FAULTS,
+    *ACCOUNT_FAULTS,
+    *REPLICA_FAULTS,
+    *STORE_FAULTS,
+    *READER_FAULTS,
+)
 
 
 def all_tests() -> set[str]:
@@ -43,10 +52,10 @@ def test_every_invariant_has_its_section(rule: int) -> None:
 
 
 def test_the_page_has_every_planted_bug_and_no_other() -> None:
-    """What the oracle was shown to see, and nothing more."""
+    """What the oracle was shown to see, as what, and nothing more."""
     table = PAGE[PAGE.index("| planted bug |") : PAGE.index("\n## 5.")]
-    named = re.findall(r"^\| (.+?) \| [A-Z]", table, re.MULTILINE)
-    assert sorted(named) == sorted(bug.name for bug in BUGS)
+    told = re.findall(r"^\| (.+?) \| [A-Z][A-Z, ]* \| (.+?) \|$", table, re.MULTILINE)
+    assert told == [(bug.name, bug.rule) for bug in BUGS]
 
 
 def test_the_faults_that_the_page_names_are_simulated() -> None:

@@ -1,4 +1,8 @@
-"""Run seeds on all cores for a while: `python -m tests.simulation --seconds 60`. Exits non-zero if one failed."""
+"""Run seeds on all cores for a while: `python -m tests.simulation --seconds 60`. Exits non-zero if one failed.
+
+`--shape`, `--kind` and `--plain` draw worlds of one shape, with these faults alone, without tickets and WeCom. A seed
+is the same world again only with the same of them.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,23 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from itertools import count
 
 from tests.simulation.run import Tally, run_seed
+from tests.simulation.weather import SHAPES
 
 REPORT_EVERY = 10.0
 
 
 def main() -> int:
     """Run the time box, or one seed."""
-    options = _parse()
+    options = parse(sys.argv[1:])
+    run = partial(run_seed, kinds=tuple(options.kind), shape=options.shape, is_plain=options.plain)
     if options.seed is not None:
-        tally, story = run_seed(options.seed)
+        tally, story = run(options.seed)
         print(story or f"seed {options.seed} is well", tally, sep="\n")
         return 1 if story else 0
     total = Tally()
@@ -30,7 +38,7 @@ def main() -> int:
         while running or time.monotonic() < until:
             while len(running) < options.processes and time.monotonic() < until:
                 seed = next(seeds)
-                running[pool.submit(run_seed, seed)] = seed
+                running[pool.submit(run, seed)] = seed
             done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in done:
                 del running[future]
@@ -45,13 +53,19 @@ def main() -> int:
     return 1 if total.violations else 0
 
 
-def _parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to go on (wall clock)")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="run this seed alone and tell its story")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    return parser.parse_args()
+    parser.add_argument("--shape", default="", choices=("", *SHAPES), help="worlds of this shape alone")
+    parser.add_argument("--kind", action="append", default=[], metavar="FAULT", help="these faults alone (repeatable)")
+    parser.add_argument(
+        "--plain", action=argparse.BooleanOptionalAction, help="nothing but tokens of official accounts"
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -122,9 +122,14 @@ class Audits:
         )
 
     def judge_calm(self) -> None:
-        """In a world where nothing goes wrong all that was issued are generations, and tickets cost few calls."""
+        """In a world where nothing goes wrong all that was issued are generations, and tickets cost few calls.
+
+        What came just before the world's end is on its way.
+        """
         for slot in self._universe.all_slots:
             made, record = self._universe.made(slot), self._universe.store.peek(slot)
+            if any(one.closed_at is None for one in self._oracle.slots[slot].attempts):
+                continue
             if made != record.generation:
                 self._oracle.fail("2", f"{made} were issued for {record.generation} generations of {name_of(slot)}")
             asked = self._spending.asked(slot)

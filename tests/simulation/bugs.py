@@ -13,8 +13,9 @@ from typing import Any
 
 from tests.simulation import surroundings
 from tests.simulation.weather import Plan, draw
-from zhongkong.core import claim, freshness, handing, lineage, reject, save
+from zhongkong.core import claim, freshness, handing, lineage, reject, rounds, save
 from zhongkong.core.change import Change
+from zhongkong.core.handing import Handed
 from zhongkong.core.issuing import overlap_of
 from zhongkong.core.model import (
     NEVER,
@@ -30,7 +31,7 @@ from zhongkong.core.model import (
     Slot,
     hash_value,
 )
-from zhongkong.keeper import knowledge, refresh
+from zhongkong.keeper import keeper, knowledge, refresh
 from zhongkong.keeper.keeper import Keeper, Rejected, RejectOutcome
 from zhongkong.wechat import answers
 from zhongkong.wechat.errcodes import ProbeVerdict
@@ -42,9 +43,11 @@ JSAPI = (Kind.JSAPI_TICKET,)
 
 @dataclass(frozen=True)
 class Bug:
-    """A planted bug: what it is, how it is planted, and the weather in which it shows."""
+    """A planted bug: what it is, what it breaks, how it is planted, and the weather in which it shows."""
 
     name: str
+    rule: str
+    """The invariant that does not hold then."""
     plant: Callable[[], Any]
     kinds: tuple[str, ...]
     mode: Mode | None = None
@@ -328,34 +331,70 @@ def childs_reject_rejects_its_parent() -> Any:
     return patched((Keeper, "reject", reject_both))
 
 
+def a_shorter_promise_is_no_news() -> Any:
+    """Who waits for news is woken by another credential only."""
+
+    def is_news(before: Handed, now: Handed) -> bool:
+        return original(replace(before, expires_at=0.0), now)
+
+    original = keeper._is_news
+    return patched((keeper, "_is_news", is_news))
+
+
+def silence_is_not_broken_first() -> Any:
+    """After a request that nobody answered another one leaves, as soon as the rhythm has it."""
+    return patched(*((owner, "is_unanswered", lambda _record: False) for owner in (claim, rounds, refresh)))
+
+
 BUGS = (
-    Bug("no condition at the claim", no_condition_at_the_claim, ("store_slow", "crash"), mode=CLASSIC),
-    Bug("no fence", no_fence, ("stop_at",), mode=CLASSIC, point="after_mint"),
-    Bug("a successor's save closes older attempts", save_closes_older_attempts, ("lossy", "revoked"), mode=CLASSIC),
-    Bug("a second prompt attempt keeps trust", second_attempt_keeps_trust, ("lossy", "revoked", "storm"), mode=CLASSIC),
-    Bug("late answer counted as transient", silence_is_transient, ("lossy",), mode=CLASSIC),
-    Bug("the client re-sends", the_client_re_sends, ("slow",), mode=CLASSIC),
-    Bug("expire before mint", expire_before_mint, ("slow",)),
-    Bug("original expires_in echoed", original_life_echoed, ("mode_changed",), mode=STABLE),
-    Bug("reject without compare", reject_without_compare, ("storm", "stranger")),
-    Bug("reject answered from stale memory", reject_from_memory, ("buggy_rejecter", "store_away_for_one")),
-    Bug("probe ignored", probe_ignored, ("buggy_rejecter",)),
-    Bug("callers ignore next_try_at", callers_ignore_next_try_at, ("quota", "not_listed", "away", "storm")),
-    Bug("PATCH loses to an in-flight 40125", patch_loses_to_an_answer_in_flight, ("secret_reset", "slow")),
-    Bug("cannot-unseal read as absent", unsealable_read_as_absent, ("wrong_seal",)),
-    Bug("cannot-unseal read as unchanged", unsealable_read_as_unchanged, ("wrong_seal", "lossy"), mode=CLASSIC),
-    Bug("promise beyond the overlap", promise_beyond_the_overlap, ("patched",), mode=CLASSIC),
-    Bug("an unwritable store is waited for", an_unwritable_store_is_waited_for, ("store_unwritable",), mode=STABLE),
-    Bug("asked for again with a refused parent", asked_again_with_a_refused_parent, ("storm",), tickets=JSAPI),
+    Bug("no condition at the claim", "2", no_condition_at_the_claim, ("store_slow", "crash"), mode=CLASSIC),
+    Bug("no fence", "1", no_fence, ("stop_at",), mode=CLASSIC, point="after_mint"),
+    Bug(
+        "a successor's save closes older attempts", "8", save_closes_older_attempts, ("lossy", "revoked"), mode=CLASSIC
+    ),
+    Bug(
+        "a second prompt attempt keeps trust",
+        "1",
+        second_attempt_keeps_trust,
+        ("lossy", "revoked", "storm"),
+        mode=CLASSIC,
+    ),
+    Bug("late answer counted as transient", "2", silence_is_transient, ("lossy",), mode=CLASSIC),
+    Bug("the client re-sends", "1", the_client_re_sends, ("slow",), mode=CLASSIC),
+    Bug("expire before mint", "4", expire_before_mint, ("slow",)),
+    Bug("original expires_in echoed", "1", original_life_echoed, ("mode_changed",), mode=STABLE),
+    Bug("reject without compare", "1", reject_without_compare, ("storm", "stranger")),
+    Bug("reject answered from stale memory", "1", reject_from_memory, ("buggy_rejecter", "store_away_for_one")),
+    Bug("probe ignored", "1", probe_ignored, ("buggy_rejecter",)),
+    Bug("callers ignore next_try_at", "3", callers_ignore_next_try_at, ("quota", "not_listed", "away", "storm")),
+    Bug("PATCH loses to an in-flight 40125", "2", patch_loses_to_an_answer_in_flight, ("secret_reset", "slow")),
+    Bug("cannot-unseal read as absent", "1", unsealable_read_as_absent, ("wrong_seal",)),
+    Bug("cannot-unseal read as unchanged", "1", unsealable_read_as_unchanged, ("wrong_seal", "lossy"), mode=CLASSIC),
+    Bug("promise beyond the overlap", "1", promise_beyond_the_overlap, ("patched",), mode=CLASSIC),
+    Bug("a shorter promise is no news", "8", a_shorter_promise_is_no_news, ("forcer", "lossy"), mode=STABLE),
+    Bug("silence is not broken first", "2", silence_is_not_broken_first, ("lossy", "revoked", "storm"), mode=CLASSIC),
+    Bug(
+        "an unwritable store is waited for", "4", an_unwritable_store_is_waited_for, ("store_unwritable",), mode=STABLE
+    ),
+    Bug("asked for again with a refused parent", "3", asked_again_with_a_refused_parent, ("storm",), tickets=JSAPI),
     Bug(
         "a parent blamed without compare",
+        "1",
         parent_blamed_without_compare,
         ("revoked",),
         mode=CLASSIC,
         tickets=(Kind.JSAPI_TICKET, Kind.WX_CARD_TICKET),
     ),
-    Bug("a lease kept while the parent is fetched", lease_kept_while_the_parent_is_fetched, ("storm",), tickets=JSAPI),
-    Bug("a child believed again and again", a_child_believed_again, ("refusing", "patched"), tickets=JSAPI),
-    Bug("an empty ticket kept", empty_answer_kept, ("garbled",), tickets=JSAPI),
-    Bug("a child's reject rejects its parent", childs_reject_rejects_its_parent, ("buggy_rejecter",), tickets=JSAPI),
+    Bug(
+        "a lease kept while the parent is fetched",
+        "2",
+        lease_kept_while_the_parent_is_fetched,
+        ("storm",),
+        tickets=JSAPI,
+    ),
+    Bug("a child believed again and again", "1", a_child_believed_again, ("refusing", "patched"), tickets=JSAPI),
+    Bug("an empty ticket kept", "1", empty_answer_kept, ("garbled",), tickets=JSAPI),
+    Bug(
+        "a child's reject rejects its parent", "3", childs_reject_rejects_its_parent, ("buggy_rejecter",), tickets=JSAPI
+    ),
 )

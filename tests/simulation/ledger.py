@@ -157,6 +157,8 @@ class Watched:
     """Who took the right to probe last, and when; and when the record was told what came of a probe."""
     probe_began_at: float = LONG_AGO
     probe_ended_at: float = LONG_AGO
+    heard_at: float = LONG_AGO
+    """When the last call left that the platform answered, a request or a probe, as far as the record was told."""
     found_alive: tuple[str, float] = ("", LONG_AGO)
     """The sha-256 of what a probe found alive the last time, and when the record was told so."""
     unknown_at: float = LONG_AGO

@@ -290,6 +290,8 @@ class Oracle:
         watched = self.slots[command.slot]
         self._spending.probed(command, before)
         watched.probe_ended_at = self.now()
+        if command.verdict is not ProbeVerdict.UNKNOWN:
+            watched.heard_at = max(watched.heard_at, self.now() - (self.universe.store.clock - command.began_at))
         if command.verdict is ProbeVerdict.ALIVE:
             watched.found_alive = command.sha256, self.now()
 
@@ -377,17 +379,24 @@ class Oracle:
         is_news = not is_same or after.generation != before.generation or after.expires_at < before.expires_at - 1.0
         if not is_news and self.now() - began < patience - 0.01:
             self.fail("4", f"who waits for news of {slot.appid} was sent away without any by {replica.index}")
-        current = self.universe.store.peek(slot)
-        saved_at, lag = self.slots[slot].saved_at.get(current.generation, LONG_AGO), self.lag(replica) + 1.0
+        current, lag = self.universe.store.peek(slot), self.lag(replica) + 1.0
+        saved_at = self.slots[slot].saved_at.get(current.generation, LONG_AGO)
+        attempts = [one for one in self.slots[slot].attempts if one.ends]
+        is_doubted = any((one.closed_at or self.now()) >= began for one in attempts)
         is_late = current.generation > before.generation and self.now() - max(saved_at, began) > lag
-        is_doubted = any(one.ends and (one.closed_at or self.now()) >= began for one in self.slots[slot].attempts)
-        is_well = (
-            not is_doubted
-            and max(replica.disturbed_at, self.troubles.store_until(replica), self.store_lost_at) < saved_at
-        )
-        if is_late and is_well and not current.condemned:
+        if is_late and not is_doubted and self._is_undisturbed(replica, saved_at) and not current.condemned:
             self.fail("8", f"generation {current.generation} of {slot.appid} was slept through by {replica.index}")
+        shorter_at = max((one.at for one in attempts if one.closed_at is None), default=self.now())
+        is_shorter = is_same and after.expires_at < before.expires_at - 1.0
+        is_late = is_shorter and not after.doubtful and self.now() - max(shorter_at, began) > lag
+        if is_late and self._is_undisturbed(replica, max(shorter_at, began)):
+            self.fail("8", f"that less is left of {name_of(slot)} was slept through by {replica.index}")
         self._promises.handed(replica, slot, after, before.generation)
+
+    def _is_undisturbed(self, replica: Replica, since: float) -> bool:
+        """Say whether nothing kept the replica from hearing at once of what was saved since then."""
+        store_until = max(self.troubles.store_until(replica), self.store_lost_at, self.stepped_at)
+        return max(replica.disturbed_at, store_until) < since
 
     def forced(self, replica: Replica, slot: Slot, demand: Demand, result: Rejected) -> None:
         """A force was answered. Invariant 1."""

@@ -52,7 +52,7 @@ def fails(plan: Plan) -> tuple[BaseException | None, Universe]:
 def run_seed(
     seed: int, *, kinds: tuple[str, ...] = (), shape: str = "", is_plain: bool | None = None
 ) -> tuple[Tally, str]:
-    """Run one seed; return its tally and, if it failed, the whole story."""
+    """Run one seed; return its tally and, if it failed, the whole story, which ends with how to see it again."""
     plan = draw(seed, kinds=kinds, shape=shape, is_plain=is_plain)
     began = time.process_time()
     error, universe = fails(plan)
@@ -65,7 +65,12 @@ def run_seed(
         violations=int(error is not None),
         cpu_seconds=time.process_time() - began,
     )
-    return tally, tell_story(plan, error) if error is not None else ""
+    if error is None:
+        return tally, ""
+    again = [f"--seed {seed}", *(f"--kind {kind}" for kind in kinds)]
+    again += [f"--shape {shape}"] if shape else []
+    again += [] if is_plain is None else ["--plain" if is_plain else "--no-plain"]
+    return tally, f"{tell_story(plan, error)}\nagain: python -m tests.simulation {' '.join(again)}"
 
 
 def shrink(plan: Plan, error: BaseException) -> Plan:
@@ -99,7 +104,7 @@ def _rule(error: BaseException) -> str:
 
 
 def tell_story(plan: Plan, error: BaseException, *, lines: int = 80) -> str:
-    """Return what a person needs: the shrunk plan, the last steps, and how to see it again."""
+    """Return what a person needs: the shrunk plan, and the last steps."""
     small = shrink(plan, error)
     found, universe = fails(small)
     return "\n".join(
@@ -109,7 +114,6 @@ def tell_story(plan: Plan, error: BaseException, *, lines: int = 80) -> str:
             small.describe(),
             "the last steps:",
             *list(universe.oracle.story)[-lines:],
-            f"again: python -m tests.simulation --seed {plan.seed}",
         ]
     )
 

@@ -139,6 +139,7 @@ class Spending:
             watched.asides.append(Aside(now, "forced"))
         self._judge_need(attempt, before)
         self._judge_repeated(watched, attempt, before)
+        self._judge_silence(watched, attempt, before)
         self._judge_rhythm(watched, attempt, before)
         self._count(command.account, attempt, forced=is_forced)
         again = [one for one in watched.attempts if one.fence == command.fence]
@@ -188,6 +189,15 @@ class Spending:
                 self._oracle.fail(
                     "3", f"rejects cost generation {attempt.generation} of {attempt.slot.appid} two mints"
                 )
+
+    def _judge_silence(self, watched: Watched, attempt: Attempt, before: Record) -> None:
+        """After a request that nobody answered the platform is asked something harmless before what ends a token."""
+        if not attempt.ends or before.credential is None:
+            return
+        settled = max(self._oracle.stepped_at, watched.moved_back_at, watched.changed_at, watched.lost_at)
+        for one in watched.attempts:
+            if one.ends and one.closed_at is None and one.at > max(watched.heard_at + 0.001, settled):
+                self._oracle.fail("2", f"{attempt.slot.appid} is asked for again into the silence after {one.at:.3f}")
 
     def _judge_rhythm(self, watched: Watched, attempt: Attempt, before: Record) -> None:
         """What has no probe is asked for again for rejects once in a minute, counted from what brought it last."""
@@ -280,6 +290,9 @@ class Spending:
             return
         if isinstance(outcome, NotSent):
             self._uncount(attempt)
+        if isinstance(outcome, Granted | Refused):
+            watched = self._oracle.slots[attempt.slot]
+            watched.heard_at = max(watched.heard_at, attempt.at)
         if not (isinstance(outcome, Ambiguous) and attempt.ends):
             attempt.closed_at = attempt.closed_at or self._oracle.now()
         if isinstance(outcome, Granted):

@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.simulation.families import is_wecom
+from tests.simulation.weather import WORK
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.claim import Claim, Claimed
 from zhongkong.core.command import AnswerT, Applied, Command
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 EPOCH = 1_800_000_000.0 - 8 * 3600
 """Where virtual time begins, on the platform's clock: a midnight in Shanghai, give or take a day's remainder."""
+FASTEST_DRIFT = 1e-4
+"""By how much a boot-time clock may run too fast or too slow."""
 STORE_TIMEOUT = 1.0
 REFUSED_WITHIN = 5.0
 """How long a lock that somebody holds may keep a writer, who is refused then although it is gone by now."""
@@ -65,9 +68,13 @@ class SimClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, random: Random) -> None:
         self._loop = loop
-        self._rate = 1.0 + random.uniform(-1e-5, 1e-5)
+        self._rate = 1.0 + random.uniform(-FASTEST_DRIFT, FASTEST_DRIFT)
         self._start = random.uniform(0.0, 1e6)
         self._skew = random.uniform(-3600.0, 3600.0)
+
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._skew += seconds
 
     def boot(self) -> float:
         """Return boot-time seconds."""
@@ -134,6 +141,7 @@ class SimStore:
     async def apply(self, commands: Sequence[Command[AnswerT]]) -> list[Applied[AnswerT]]:
         """Apply, as far as the weather lets it."""
         HELD.set("")
+        self._universe.passes(WORK, self._replica)
         leased = LEASED.get()
         if leased and any(isinstance(one, Save | GiveBack) and one.fence == leased.fence for one in commands):
             LEASED.set(None)
@@ -308,6 +316,9 @@ class SimPlatform:
         answer: asyncio.Future[dict[str, Any]] = universe.loop.create_future()
         if lands:
             universe.loop.call_later(there, self._land, order, flight, answer, context=universe.context)
+            if universe.is_on("resent") and not flight.ends:
+                again = there + random.choice((0.0, 0.5, DEADLINE))
+                universe.loop.call_later(again, self._land, order, flight, answer, context=universe.context)
         universe.passes("during_mint", self._replica)
         outcome = await self._answer(order, fate, there + back, answer)
         universe.oracle.answered(flight, outcome)

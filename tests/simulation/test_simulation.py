@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.simulation.bugs import BUGS, Bug
+from tests.simulation.__main__ import parse
+from tests.simulation.bugs import BUGS, Bug, no_fence
 from tests.simulation.oracle import Violation
 from tests.simulation.run import run_seed
 from tests.simulation.universe import Universe
@@ -45,6 +48,19 @@ def test_a_seed_replays_exactly() -> None:
     assert stories[0] == stories[1]
 
 
+def test_a_failure_says_how_to_see_it_again() -> None:
+    """Its last line draws the same world, and runs into the same violation."""
+    drawn: dict[str, Any] = {"kinds": ("stop_at",), "shape": "small", "is_plain": True}
+    with no_fence():
+        story = next(story for seed in range(SEEDS_PER_BUG) if (story := run_seed(seed, **drawn)[1]))
+        *_, last = story.splitlines()
+        command, _, told = last.partition("tests.simulation ")
+        assert command == "again: python -m "
+        options = parse(told.split())
+        again = {"kinds": tuple(options.kind), "shape": options.shape, "is_plain": options.plain}
+        assert (again, run_seed(options.seed, **again)[1]) == (drawn, story)
+
+
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_the_oracle_sees_the_planted_bug(bug: Bug) -> None:
     """An oracle that sees nothing is worth nothing: each usual mistake is caught within 200 seeds."""
@@ -52,6 +68,7 @@ def test_the_oracle_sees_the_planted_bug(bug: Bug) -> None:
         for seed in range(SEEDS_PER_BUG):
             try:
                 Universe(bug.plan(seed)).run()
-            except Violation:
-                return
+            except Violation as found:
+                if found.rule == bug.rule:
+                    return
     pytest.fail(f"{SEEDS_PER_BUG} seeds and nobody noticed: {bug.name}")

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Coroutine, Iterator
 from contextvars import Context, copy_context
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -67,7 +68,7 @@ class Replica:
         self.readings: dict[Slot, tuple[float, float]] = {}
         """Since when tickets are read here again and again, and when they were the last time."""
         self._universe = universe
-        self._clock = SimClock(universe.loop, universe.noise)
+        self.clock = SimClock(universe.loop, universe.noise)
         self.begin()
 
     def begin(self) -> None:
@@ -82,7 +83,7 @@ class Replica:
         self.keeper = WatchedKeeper(
             SimStore(universe, self),
             self.platform,
-            self._clock,
+            self.clock,
             random=Random(universe.noise.getrandbits(64)),
             poll_seconds=universe.plan.poll_seconds,
         )
@@ -392,6 +393,8 @@ class Universe:
             return
         if fault.kind == "crash_at":
             self._kill(replica, fault.lasts)
+        elif fault.kind == "crash_step":
+            self.loop.call_after_steps(replica.process, int(fault.size), partial(self._kill, replica, fault.lasts))
         else:
             self._stopped(fault)
 
@@ -404,7 +407,7 @@ class Universe:
 
     def _strike(self, fault: Fault) -> None:
         self.oracle.struck(fault)
-        strike = {"crash_at": self._arm, "stop_at": self._arm}.get(fault.kind) or getattr(self, f"_{fault.kind}", None)
+        strike = self._arm if fault.note else getattr(self, f"_{fault.kind}", None)
         if strike is not None:
             strike(fault)
         else:
@@ -437,6 +440,9 @@ class Universe:
         """The machine that all replicas run on sleeps: their timers stand still, boot-time goes on."""
         for replica in self.replicas:
             self._stopped(replace(fault, who=replica.index))
+
+    def _wall_jump(self, fault: Fault) -> None:
+        self.replicas[fault.who].clock.jump(fault.size)
 
     def _resume(self, replica: Replica, process: Process) -> None:
         if not process.dead:

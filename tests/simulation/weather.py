@@ -54,14 +54,31 @@ ACCOUNT_FAULTS = (
     "removed",
     "moved",
 )
-REPLICA_FAULTS = ("crash", "crash_at", "stop_at", "stopped", "asleep", "store_away_for_one", "wrong_seal")
+REPLICA_FAULTS = (
+    "crash",
+    "crash_at",
+    "crash_step",
+    "stop_at",
+    "stopped",
+    "asleep",
+    "store_away_for_one",
+    "wrong_seal",
+    "wall_jump",
+)
 STORE_FAULTS = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_step", "store_lost")
 TICKET_FAULTS = ("refusing",)
 """The platform's calls for tickets refuse every token, the living too."""
+LINE_FAULTS = ("resent",)
+"""What stands between a replica and the platform sends twice what ends nothing."""
 STORE_WEATHER = ("store_away", "store_slow", "store_unsure", "store_unwritable", "store_away_for_one", "wrong_seal")
 READER_FAULTS = ("buggy_rejecter", "storm", "forcer", "hasty")
 AIMED_FAULTS = ("stranger", "foreign_reject", "buggy_rejecter", "storm", "forcer")
 """Those that are aimed at one credential of an account, its token or a ticket."""
+WORK = "write"
+"""The point at which a replica writes anything; it is killed at some `await` after it."""
+STEPS = 30
+SHAPES = ("small", "wide", "long", "calm", "gentle", "old")
+"""Few accounts and many faults, many accounts, days; nothing goes wrong, only what must be bridged does; years."""
 POINTS = ("before_claim", "after_claim", "before_mint", "during_mint", "after_mint", "before_save", "after_save")
 
 
@@ -113,7 +130,7 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "", is_plain: b
     `is_plain` says whether there is nothing but tokens of official accounts.
     """
     random = Random(f"plan {seed}")
-    shape = shape or random.choices(("small", "wide", "long", "calm", "gentle"), (6, 1, 1, 1, 1))[0]
+    shape = shape or random.choices(SHAPES, (600, 100, 100, 100, 100, 2))[0]
     replicas = random.choice((1, 2, 2, 3, 5))
     accounts, days, every = {
         "small": (random.choice((1, 2, 3)), random.uniform(0.1, 0.6), random.choice((20.0, 60.0, 300.0))),
@@ -121,6 +138,7 @@ def draw(seed: int, *, kinds: tuple[str, ...] = (), shape: str = "", is_plain: b
         "long": (random.choice((2, 10)), random.uniform(2.0, 8.0), 1800.0),
         "calm": (random.choice((10, 50, 200)), random.uniform(0.5, 2.0), 3600.0),
         "gentle": (random.choice((1, 4)), random.uniform(0.5, 2.0), 60.0),
+        "old": (1, random.uniform(370.0, 740.0), 7200.0),
     }[shape]
     expires_in = random.choice((7200, 7200, 7200, 1200, 3600))
     poll = random.choice((1.0, 5.0, 5.0)) if shape == "small" else 0.2 * min(300.0, expires_in / 24)
@@ -211,7 +229,7 @@ def _short_outages(random: Random, plan: Plan) -> Iterator[Fault]:
 
 def random_kinds(random: Random) -> tuple[str, ...]:
     """Return the faults of one world: a few kinds that meet often, or everything at once."""
-    everything = PLATFORM_FAULTS + ACCOUNT_FAULTS + REPLICA_FAULTS + STORE_FAULTS + READER_FAULTS
+    everything = PLATFORM_FAULTS + LINE_FAULTS + ACCOUNT_FAULTS + REPLICA_FAULTS + STORE_FAULTS + READER_FAULTS
     if random.random() < 0.3:
         return everything
     return tuple(random.sample(everything, random.randint(1, 4)))
@@ -253,6 +271,12 @@ def _draw_fault(random: Random, plan: Plan, kinds: tuple[str, ...], aims: Random
     }.get(kind, 0.0)
     size = {"store_step": random.choice((-1.0, 1.0)) * random.choice((1.0, 5.0, 30.0, 900.0, 3600.0))}.get(kind, 0.0)
     note = random.choice(POINTS) if kind in ("crash_at", "stop_at") else ""
+    if kind == "crash_step":
+        note, lasts, size = WORK, aims.choice((1.0, 30.0)), aims.randint(1, STEPS)
+    elif kind == "wall_jump":
+        size = aims.choice((-1.0, 1.0)) * aims.choice((1.0, 3600.0, 365 * DAY))
+    elif kind == "resent":
+        lasts = aims.choice((600.0, 10_800.0))
     return Fault(
         kind,
         at,

@@ -54,7 +54,12 @@ def reject(session: Session, /, appid: str, kind: str, token_file: str | None, *
         del answered[kind]
         session.show_json(answered)
     else:
-        session.say(f"cli_rejected_{answered['outcome']}", appid=appid, generation=answered["generation"])
+        became, named = answered["outcome"], body.get("generation", 0)
+        if became == "refreshed" and body.get("force"):
+            became = "by_force"  # nobody looked whether it was dead
+        elif became == "already_newer" and named > answered["generation"]:
+            became = "never_issued"
+        session.say(f"cli_rejected_{became}", appid=appid, generation=answered["generation"], named=named)
 
 
 def _path(appid: str, kind: str) -> str:

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import click
 
-from zhongkong.cli.api import Document
+from zhongkong.cli.api import Api, Document
 from zhongkong.cli.session import Session
 from zhongkong.cli.streams import OutputLost
-from zhongkong.cli.tables import show_keys
+from zhongkong.cli.tables import show_keys, tell_time
 from zhongkong.cli.words import Group, hub_option, option
 from zhongkong.core.grants import Grant
 from zhongkong.errors import SettingInvalid, ZhongkongError
@@ -127,8 +127,11 @@ async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:
     Raises: ZhongkongError: it was made, and could not be shown.
     """
     async with session.api(makes=path == KEYS) as api:
+        unknown = await _unknown(api, body.get("appids", [EVERY]))
         made = await api.ask("POST", path, body)
         url = api.url
+    for appid in unknown:
+        session.complain(session.text("cli_key_account_unknown", appid=appid, key=made["id"]))
     try:
         _tell_new(session, made, url)
     except OutputLost as lost:
@@ -141,6 +144,8 @@ def _tell_new(session: Session, made: Document, url: str) -> None:
         return
     session.say("cli_key_created", name=made["name"], id=made["id"])
     click.echo(f"\n  export ZHONGKONG_KEY={made['key']}\n")
+    if made["expires_at"] is not None:
+        session.say("cli_key_ends", at=tell_time(made["expires_at"]))
     appid = made["appids"][0] if made["appids"] != [EVERY] else "wxYOURAPPID"
     if Grant.READ.value in made["grants"] or Grant.ADMIN.value in made["grants"]:
         session.say("cli_key_try")
@@ -152,6 +157,15 @@ def _tell_new(session: Session, made: Document, url: str) -> None:
         else:
             session.say("cli_key_try_wecom", url=url, corpid=corpid)
         click.echo(how_to_call(url, appid))
+
+
+async def _unknown(api: Api, appids: list[str]) -> list[str]:
+    """Return which of the accounts are not there; a key may be made before them, or for none by a slip."""
+    if EVERY in appids:
+        return []
+    listed = await api.ask("GET", "/v1/accounts")
+    known = {one["appid"] for one in (*listed["accounts"], *listed["unreadable"])}
+    return [appid for appid in appids if appid not in known]
 
 
 def how_to_call(url: str, appid: str) -> str:

@@ -19,7 +19,7 @@ from zhongkong.cli.session import Session
 from zhongkong.cli.show_demo import choose_show
 from zhongkong.cli.words import Command, CommandT, Option, option
 from zhongkong.errors import SettingInvalid
-from zhongkong.sandbox.saving import DataUnreadable
+from zhongkong.sandbox.saving import DataTaken, DataUnreadable
 from zhongkong.sandbox.server import Running, serve_sandbox
 from zhongkong.serving import Welcome
 from zhongkong.serving import serve as serve_hub
@@ -99,6 +99,8 @@ def sandbox(session: Session, /, host: str, port: str | None, **options: Any) ->
         asyncio.run(serve_sandbox(host, settings.sandbox_port, ready=ready, handle_signals=True, **options))
     except DataUnreadable as error:
         raise SettingInvalid("cli_sandbox_data", path=str(options["data"])) from error
+    except DataTaken as error:
+        raise SettingInvalid("cli_sandbox_data_taken", path=str(options["data"])) from error
     except OSError as error:
         raise SettingInvalid(
             _why_not(error), host=host, port=settings.sandbox_port, path=str(options["data"])

@@ -88,6 +88,8 @@ def _read_key(key: str) -> str:
     key = key.strip()
     if not key:
         raise SettingInvalid("hub_key_missing")
+    if "…" in key or "..." in key:
+        raise SettingInvalid("hub_key_placeholder")
     if not _KEY.fullmatch(key):
         raise SettingInvalid("hub_key_malformed")
     return key

@@ -168,7 +168,7 @@ class Restamp:
         if record.version != self.version:
             return Step(record, None)
         by = self.by
-        credential, probe, lease = record.credential, record.probe, record.lease
+        credential, probe, lease, contest = record.credential, record.probe, record.lease, record.contest
         if credential is not None:
             credential = replace(
                 credential,
@@ -192,5 +192,6 @@ class Restamp:
             complaints=tuple(one._replace(at=one.at - by) for one in record.complaints),
             escalated_at=record.escalated_at - by,
             last_force=record.last_force - by,
+            contest=contest._replace(seen=tuple(at - by for at in contest.seen), last_mint=contest.last_mint - by),
         )
         return Step(after, None)

@@ -176,6 +176,7 @@ class Admin:
     async def rotate_key(self, key_id: str, overlap: Seconds, by: str) -> tuple[Key, Secret]:
         """Make a twin of a key and return it with its text; the old one goes on for `overlap` seconds.
 
+        One that ends gets a successor that is given as long as it was, from now on.
         Raises: RequestRefused: there is no such key.
         """
         old = await self._find_key(key_id)
@@ -186,7 +187,7 @@ class Admin:
             name=old.name,
             grants=old.grants,
             appids=old.appids,
-            expires_at=old.expires_at,
+            expires_at=None if old.expires_at is None else now + (old.expires_at - old.created_at),
             networks=old.networks,
             rate=old.rate,
             paths=old.paths,

@@ -20,7 +20,7 @@ CALLER = "zhongkong.caller"
 
 
 class Caller(NamedTuple):
-    """A client that showed a good key."""
+    """A client that showed a key that is known here."""
 
     key: Key
     address: str
@@ -46,8 +46,8 @@ class Door:
         client, headers = request.client, request.headers
         peer, forwarded = client.host if client else "", headers.getlist("x-forwarded-for")
         caller = self.recognise(peer, forwarded, headers.get("authorization", ""))
+        request.scope[CALLER] = caller  # before he is let in: whose key fails is to be seen too
         self.count(caller)
-        request.scope[CALLER] = caller
         self.judge(caller, grant, appid)
         return caller
 

@@ -266,27 +266,37 @@ async def serve_http(
 
 @asynccontextmanager
 async def stop_on_signals(stop: asyncio.Event, *, once: bool = True) -> AsyncIterator[None]:
-    """Have `stop` set by SIGTERM and SIGINT; with `once`, a second one ends the process as it would without us."""
-    loop = asyncio.get_running_loop()
-    caught = (signal.SIGTERM, signal.SIGINT)
+    """Have `stop` set by SIGTERM and SIGINT; with `once`, a second one ends the process as it would without us.
 
-    def let_go() -> None:
-        for one in caught:
+    SIGHUP sets it too: of a closed terminal the shell sends one and the system another, so its second ends nothing.
+    """
+    loop = asyncio.get_running_loop()
+    asked, hangup = (signal.SIGTERM, signal.SIGINT), hangup_signals()
+
+    def let_go(*signals: signal.Signals) -> None:
+        for one in signals:
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(one)
 
     def heed() -> None:
         stop.set()
         if once:
-            let_go()
+            let_go(*asked)
 
-    for one in caught:
+    for one in (*asked, *hangup):
         with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead
-            loop.add_signal_handler(one, heed)
+            loop.add_signal_handler(one, stop.set if one in hangup else heed)
     try:
         yield
     finally:
-        let_go()
+        let_go(*asked, *hangup)
+
+
+def hangup_signals() -> tuple[signal.Signals, ...]:
+    """Return the signal of a terminal that was closed: none under nohup, whose programs outlive it, and on Windows."""
+    if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return ()
+    return (signal.SIGHUP,)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -15,6 +15,7 @@ from types import FrameType
 
 from zhongkong.core.model import Seconds
 from zhongkong.core.ports import Clock
+from zhongkong.hub.server import hangup_signals
 from zhongkong.hub.telemetry import MULTIPROCESS_DIR
 
 CANNOT_START = 3
@@ -44,9 +45,9 @@ class _Place:
 
 
 class Supervisor:
-    """Keeps `count` processes at `work(index)` until SIGTERM or SIGINT, then lets them drain. For the main thread.
+    """Keeps `count` processes at `work(index)` until SIGTERM, SIGINT or SIGHUP, then lets them drain.
 
-    `work` and whatever it holds are pickled; `died` is told why one ended.
+    For the main thread. `work` and whatever it holds are pickled; `died` is told why one ended.
     """
 
     def __init__(self, work: Callable[[int], None], count: int, clock: Clock, died: Callable[[str], None]) -> None:
@@ -130,7 +131,7 @@ def _name_of(exitcode: int) -> str:
 
 @contextmanager
 def _waking_on_signals(heed: Callable[[], None]) -> Iterator[int]:
-    """Have SIGTERM and SIGINT call `heed` and make the yielded file readable, so that a wait ends."""
+    """Have SIGTERM, SIGINT and SIGHUP call `heed` and make the yielded file readable, so that a wait ends."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
 
@@ -138,7 +139,7 @@ def _waking_on_signals(heed: Callable[[], None]) -> Iterator[int]:
         heed()
         os.write(writing, b"!")
 
-    former = {one: signal.signal(one, handle) for one in (signal.SIGTERM, signal.SIGINT)}
+    former = {one: signal.signal(one, handle) for one in (signal.SIGTERM, signal.SIGINT, *hangup_signals())}
     try:
         yield reading
     finally:

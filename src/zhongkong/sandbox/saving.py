@@ -4,10 +4,18 @@ import asyncio
 import json
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from zhongkong.sandbox.clock import Clock
 from zhongkong.sandbox.world import World
+
+if sys.platform == "win32":
+    fcntl = None  # no locks there: one sandbox to a directory
+else:
+    import fcntl
 
 FILE_NAME = "sandbox.json"
 VERSION = 1
@@ -18,6 +26,37 @@ _log = logging.getLogger(__name__)
 
 class DataUnreadable(ValueError):
     """The kept file is no sandbox that this version can read. It was not touched: a person moves it away."""
+
+
+class DataTaken(ValueError):
+    """Another sandbox that runs keeps its world there: each would write over what the other kept."""
+
+
+@contextmanager
+def taking(directory: Path) -> Iterator[None]:
+    """Keep other sandboxes out of the directory, which is made if it is not there, while the block runs.
+
+    The lock is the directory's own, so nothing is left of it, whatever ends us. Raises DataTaken, or OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        _lock(opened, directory)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _lock(opened: int, directory: Path) -> None:
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataTaken(f"another sandbox keeps its world in {directory}") from error
+    except OSError:
+        pass  # a file system without locks, as some on a network are
 
 
 def load_world(directory: Path, world: World) -> float | None:

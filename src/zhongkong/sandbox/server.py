@@ -22,7 +22,7 @@ from zhongkong.sandbox.clock import Clock
 from zhongkong.sandbox.faults import Faults
 from zhongkong.sandbox.journal import Journal
 from zhongkong.sandbox.sandbox import furnish
-from zhongkong.sandbox.saving import Saver, load_world
+from zhongkong.sandbox.saving import Saver, load_world, taking
 from zhongkong.sandbox.switches import Switches
 from zhongkong.sandbox.world import World
 
@@ -67,10 +67,11 @@ class Options(TypedDict, total=False):
 async def open_sandbox(host: str = HOST, port: int = PORT, **options: Unpack[Options]) -> AsyncIterator[Running]:
     """Serve a sandbox while the block runs; port 0 takes a free one, which `Running` tells.
 
-    Raises OSError when the port is taken or `data` cannot be used, DataUnreadable, ValueError.
+    Raises OSError when the port is taken or `data` cannot be used, DataUnreadable, DataTaken, ValueError.
     """
     expires_in, data, seed = options.get("expires_in"), options.get("data"), options.get("seed")
-    with contextlib.closing(_bind(host, port)) as listener:
+    taken = contextlib.nullcontext() if data is None else taking(data)
+    with contextlib.closing(_bind(host, port)) as listener, taken:
         world = World(seed=secrets.randbits(62) if seed is None else seed, switches=options.get("switches"))
         kept_until = None if data is None else load_world(data, world)
         clock = Clock(speed=options.get("speed", 1.0), not_before=kept_until or 0.0)
@@ -106,7 +107,7 @@ async def serve_sandbox(
     handle_signals: bool = False,
     **options: Unpack[Options],
 ) -> None:
-    """Serve a sandbox until cancelled or, if it is to `handle_signals`, until SIGINT or SIGTERM.
+    """Serve a sandbox until cancelled or, if it is to `handle_signals`, until SIGINT, SIGTERM or SIGHUP.
 
     `ready` is called once it listens. Raises what `open_sandbox` raises.
     """
@@ -224,13 +225,16 @@ class _Connection(HttpToolsProtocol):
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """Let SIGINT and SIGTERM set `stop` while the block runs."""
+    """Let SIGINT, SIGTERM and a closed terminal's SIGHUP, unless nohup has it ignored, set `stop` in the block."""
     loop = asyncio.get_running_loop()
 
     def handle(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(stop.set)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

@@ -25,13 +25,15 @@ Ts = TypeVarTuple("Ts")
 class Process:
     """Something that can be stopped, resumed and killed as one."""
 
-    __slots__ = ("dead", "held", "name", "stopped")
+    __slots__ = ("counted", "dead", "held", "name", "stopped")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.stopped = False
         self.dead = False
         self.held: list[asyncio.Handle] = []
+        self.counted: tuple[int, Callable[[], object]] | None = None
+        """How many more steps until what is called; see `VirtualLoop.call_after_steps`."""
 
     def __repr__(self) -> str:
         return f"<Process {self.name}>"
@@ -146,6 +148,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             return
         self.steps += 1
         handle._run()  # noqa: SLF001
+        if process is not None and process.counted is not None:
+            self._count(process, *process.counted)
+
+    def _count(self, process: Process, steps: int, act: Callable[[], object]) -> None:
+        process.counted = (steps - 1, act) if steps > 1 else None
+        if steps <= 1:
+            act()
 
     def _advance(self, until: float | None) -> bool:
         timers = self._timers
@@ -184,6 +193,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def stop_process(self, process: Process) -> None:
         """Stop the process as SIGSTOP does."""
         process.stopped = True
+
+    def call_after_steps(self, process: Process, steps: int, act: Callable[[], object]) -> None:
+        """Call `act` when the process has made so many more steps: at some `await`, whatever it waits for there."""
+        process.counted = steps, act
 
     def resume(self, process: Process) -> None:
         """Let the process go on: all that came due meanwhile is ready at once."""

@@ -27,7 +27,8 @@ ValueT = TypeVar("ValueT")
 PROGRAM = """
 import signal
 from zhongkong.cli import main
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it, and that is inherited
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore them, which is inherited
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 main()
 """
 

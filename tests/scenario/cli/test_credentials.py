@@ -45,6 +45,22 @@ def test_a_dead_token_is_replaced_and_its_successor_not_shown(
     assert "newer token" in terminal.type("reject", shop, "--generation", "1").stdout
 
 
+def test_a_generation_that_was_never_issued_is_told_as_such(terminal: Terminal, shop: str, platform: Platform) -> None:
+    """A slip in the number is no news of a newer token."""
+    old = platform.token()
+    told = terminal.type("reject", shop, "--generation", "9").stdout
+    assert "No generation 9" in told
+    assert "the present one is 1" in told
+    assert platform.token() == old
+
+
+def test_who_forces_is_not_told_that_it_was_dead(terminal: Terminal, shop: str) -> None:
+    """Nobody looked: what is known is that it was asked for. A first ticket need not wait for any to end."""
+    told = terminal.type("reject", shop, "--kind", "jsapi_ticket", "--force").stdout
+    assert "because of --force" in told
+    assert "was dead" not in told
+
+
 def test_a_force_soon_after_a_mint_must_wait(terminal: Terminal, shop: str, platform: Platform) -> None:
     """The former token still lives then, and would be ended under its readers; exit 5 says: the same, later."""
     old = platform.token()

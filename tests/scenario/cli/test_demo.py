@@ -57,6 +57,21 @@ def test_the_first_line_says_where_everything_is_and_events_follow(home: Path) -
     assert _left_behind(home) == []
 
 
+def test_nothing_stays_of_a_demo_whose_terminal_was_closed(home: Path) -> None:
+    """Of that two SIGHUPs come, of the shell and of the system; and nobody reads any more what is said."""
+    with started("demo", *ANY_PORTS, home=home) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        demo.stdout.readline()
+        assert len(_left_behind(home)) == 1
+        demo.stdout.close()
+        demo.stderr.close()
+        demo.send_signal(signal.SIGHUP)
+        demo.send_signal(signal.SIGHUP)
+        demo.wait(SOON)
+    assert _left_behind(home) == []
+
+
 def test_the_key_may_do_everything_a_demo_shows(home: Path) -> None:
     """`*`, read, gateway and admin, no rate; one follower has a Chinese nickname, and there is one template."""
     with started("demo", "--json", *ANY_PORTS, home=home) as demo:

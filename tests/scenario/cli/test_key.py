@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.scenario.cli.house import Terminal
 from zhongkong.cli.key import parse_span
+from zhongkong.cli.tables import tell_time
 from zhongkong.errors import SettingInvalid
 
 KEY = re.compile(r"zk_[A-Za-z0-9]{8}_[A-Za-z0-9_-]{20,52}")
@@ -41,6 +43,29 @@ def test_a_key_is_made_as_it_is_said(terminal: Terminal) -> None:
     assert (full["networks"], full["rate"]) == (["10.0.0.0/8"], 60)
     assert full["expires_at"] - full["created_at"] == 90 * 86_400
     assert _create(terminal, "all", "--appid", "*")["appids"] == ["*"]
+
+
+def test_when_a_key_ends_is_said_as_it_is_shown(terminal: Terminal) -> None:
+    """Who meant 90 days and wrote 90 seconds sees it now, and not when his program stops; a successor is told alike."""
+    shown = terminal.type("key", "create", "shop", "--appid", "*", "--expires-in", "90", shows=True).stdout
+    (listed,) = terminal.read("key", "list")["keys"]
+    assert listed["expires_at"] - listed["created_at"] == 90
+    assert f"It ends at {tell_time(listed['expires_at'])}." in shown
+    again = terminal.type("key", "rotate", listed["id"], shows=True).stdout
+    terminal.secrets.update(KEY.findall(shown + again))
+    assert "It ends at" in again
+    assert "ends at" not in terminal.type("key", "create", "all", "--appid", "*", shows=True).stdout
+
+
+def test_a_key_for_an_account_that_is_not_there_is_made_and_told_of(terminal: Terminal, shop: str) -> None:
+    """A key may be made before its account; a slip in the appid would show only where the key is used."""
+    made = terminal.type("key", "create", "shop", "--appid", shop, "--appid", "wx2222", "--json", shows=True)
+    key = json.loads(made.stdout)
+    terminal.secrets.add(key["key"])
+    assert "there is no account wx2222 here" in made.stderr
+    assert f"zhongkong key revoke {key['id']}" in made.stderr
+    assert shop not in made.stderr
+    assert not terminal.type("key", "create", "all", "--appid", "*", shows=True).stderr
 
 
 def test_a_key_must_say_for_which_accounts_it_is(terminal: Terminal) -> None:

@@ -152,6 +152,7 @@ def test_a_sandbox_says_what_is_in_it_and_can_be_kept(home: Path, terminal: Term
         with started(*words, home=home) as sandbox:
             assert sandbox.stdout is not None
             told.append(json.loads(sandbox.stdout.readline()))
+            assert "Another sandbox" in terminal.type("sandbox", "--port", "0", "--data", "kept", code=2).stderr
             assert end(sandbox)[0] == 0
     assert list(told[0]) == ["sandbox_url", "appid", "secret"]
     assert (told[0]["appid"], told[0]["secret"]) == (told[1]["appid"], told[1]["secret"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def announce(welcome: Welcome) -> None:
 
 def main() -> int:
     """Serve with the directory and the workers that the command line says."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, and that is inherited
     directory, workers = Path(sys.argv[1]), sys.argv[2]
     flags: dict[str, object] = {
         "data_dir": directory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from ipaddress import ip_network
 from random import Random
 
@@ -235,3 +236,22 @@ def test_whoami_tells_what_a_key_may_do(house: House) -> None:
         "last_used_at": None,
         "address": "203.0.113.5",
     }
+
+
+def test_the_log_says_whose_key_is_refused(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """By its id, so that somebody can be asked; who shows none of ours stays nobody."""
+    caplog.set_level(logging.INFO, "zhongkong.access")
+    expired, _ = house.make_key(Grant.READ, expires_at=START - 1)
+    elsewhere, _ = house.make_key(Grant.READ, networks=(ip_network("10.0.0.0/8"),))
+    often, _ = house.make_key(Grant.READ, rate=1)
+    for text in [*house.texts[-3:], house.texts[-1], house.texts[-1] + "x"]:
+        house.call("GET", WHOAMI, text)
+    lines = [record.getMessage().split() for record in caplog.records if record.name == "zhongkong.access"]
+    assert [(line[2], line[4]) for line in lines] == [
+        ("401", expired.id),
+        ("403", elsewhere.id),
+        ("200", often.id),
+        ("429", often.id),
+        ("401", "-"),
+    ]
+    assert not any(text in caplog.text for text in house.texts)

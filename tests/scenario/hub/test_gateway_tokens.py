@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -200,7 +201,10 @@ def test_an_unknown_token_is_told_in_the_platforms_words(house: Through, token: 
     """So the SDK fetches another."""
     told = house.read(house.ask(CALL, token))
     assert told["errcode"] == 40001
-    assert told["errmsg"] == "invalid credential, access_token is invalid or not latest"
+    said, because = told["errmsg"].split(", zhongkong: ")
+    assert said == "invalid credential, access_token is invalid or not latest"
+    assert "/cgi-bin/token, with a hub key" in because
+    assert token not in because.split()
     assert house.line.calls == []
 
 
@@ -215,7 +219,8 @@ def test_a_revoked_key_is_dead_within_two_seconds_and_its_tokens_with_it(house: 
     kept = house.virtual(other)
     house.clock.run(house.store.remove_key(house.key.id))
     house.clock.turn(2.0)
-    assert house.errcode(house.ask(CALL, token)) == 40001
+    told = house.read(house.ask(CALL, token))
+    assert (told["errcode"], f"key {house.key.id} of this token is gone" in told["errmsg"]) == (40001, True)
     assert house.fetch()["errcode"] == 40125
     assert house.ask(CALL, kept).json()["total"] == 0
 
@@ -223,11 +228,15 @@ def test_a_revoked_key_is_dead_within_two_seconds_and_its_tokens_with_it(house: 
 def test_a_key_that_lost_the_account_lost_its_tokens(house: Through) -> None:
     """What a token says is whose it was; what its key may do is asked at every call."""
     token = house.virtual()
-    changes: tuple[dict[str, Any], ...] = ({"appids": frozenset({"wxother"})}, {"grants": frozenset({Grant.READ})})
-    for change in changes:
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"appids": frozenset({"wxother"})}, "is not for this account"),
+        ({"grants": frozenset({Grant.READ})}, "lacks the grant gateway"),
+    )
+    for change, because in changes:
         house.clock.run(house.store.put_key(replace(house.key, **change)))
         house.clock.turn(2.0)
-        assert house.errcode(house.ask(CALL, token)) == 40001
+        told = house.read(house.ask(CALL, token))
+        assert (told["errcode"], f"key {house.key.id} {because}" in told["errmsg"]) == (40001, True)
 
 
 def test_an_expired_key_and_one_from_elsewhere_cannot_use_a_token(house: Through) -> None:
@@ -237,7 +246,8 @@ def test_an_expired_key_and_one_from_elsewhere_cannot_use_a_token(house: Through
     assert house.errcode(house.ask(CALL, token, address="198.51.100.99")) == 40164
     assert house.ask(CALL, token).json()["total"] == 0
     house.clock.turn(101)
-    assert house.errcode(house.ask(CALL, token)) == 40001
+    told = house.read(house.ask(CALL, token))
+    assert (told["errcode"], "has expired" in told["errmsg"]) == (40001, True)
 
 
 def test_calls_are_counted_against_the_rate(house: Through) -> None:
@@ -272,3 +282,27 @@ def test_tokens_are_counted(house: Through) -> None:
     assert (
         f'zhongkong_gateway_calls_total{{appid="{APPID}",key="{house.key.id}",outcome="token"}} 2.0' in house.measures()
     )
+
+
+def test_the_log_says_whose_key_is_refused(house: Through, caplog: pytest.LogCaptureFixture) -> None:
+    """By its id, on the token route and on calls; and the measure has it too."""
+    caplog.set_level(logging.INFO, "zhongkong.access")
+    house.add_key(Grant.READ)
+    house.add_key(Grant.GATEWAY, appids=("wxother",))
+    house.add_key(Grant.GATEWAY, expires_at=house.clock.wall() - 1)
+    house.add_key(Grant.GATEWAY, networks=(ip_network("10.0.0.0/8"),))
+    unfit = house.texts[-4:]
+    short = house.add_key(Grant.GATEWAY, expires_at=house.clock.wall() + 100)
+    token = house.virtual(short)
+    house.clock.turn(101)
+    caplog.clear()
+    for text in unfit:
+        house.fetch(text)
+    house.ask(CALL, token)
+    house.fetch("zk_abcdefgh_" + "x" * 43)
+    lines = [record.getMessage() for record in caplog.records if record.name == "zhongkong.access"]
+    ids = [text[3:11] for text in [*unfit, short]]
+    assert [line.split()[4] for line in lines] == [*ids, "-"]
+    assert not any(text in caplog.text for text in [*house.texts, token])
+    for key_id in ids:
+        assert f'zhongkong_gateway_calls_total{{appid="",key="{key_id}",outcome="refused"}} 1.0' in house.measures()

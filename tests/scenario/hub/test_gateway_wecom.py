@@ -150,7 +150,8 @@ def test_other_refusals_pass_as_they_are(house: Corp) -> None:
 
 def test_an_unknown_token_is_told_in_the_words_of_where_it_was_shown(house: Corp) -> None:
     """By the alias, by the host's name, by what the token says; so that its SDK fetches another."""
-    assert house.user("zkt_x", f"/qyapi{USER}")["errcode"] == 40014
+    told = house.user("zkt_x", f"/qyapi{USER}")
+    assert (told["errcode"], "/cgi-bin/gettoken, with a hub key" in told["errmsg"]) == (40014, True)
     by_host: dict[str, Any] = {"headers": {"host": "qyapi.weixin.qq.com"}, "params": {"access_token": "zkt_x"}}
     assert house.call("GET", USER, **by_host).json()["errcode"] == 40014
     assert house.user("zkt_x")["errcode"] == 40001

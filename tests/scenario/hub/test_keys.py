@@ -102,6 +102,19 @@ def test_a_rotation_gives_no_key_a_longer_life(house: House, admin: str) -> None
     assert house.call("GET", WHOAMI, text).json()["expires_at"] == START + 100
 
 
+def test_the_successor_of_a_key_that_ends_is_given_as_long_again(house: House, admin: str) -> None:
+    """Whoever follows the advice to rotate, before the end or after it, has a key that works."""
+    key, text = house.make_key(Grant.READ, expires_at=house.clock.wall() + 100)
+    house.clock.turn(60)
+    twin = house.call("POST", f"/v1/keys/{key.id}/rotate", admin).json()
+    assert twin["expires_at"] == pytest.approx(START + 160, abs=1)
+    house.clock.turn(60)
+    assert house.call("GET", WHOAMI, text).json()["code"] == "key_expired"
+    late = house.call("POST", f"/v1/keys/{key.id}/rotate", admin).json()
+    assert late["expires_at"] == pytest.approx(START + 220, abs=1)
+    assert house.call("GET", WHOAMI, late["key"]).status_code == 200
+
+
 def test_a_rotation_without_overlap_ends_the_old_key_now(house: House, admin: str) -> None:
     """For the key that leaked."""
     key, text = house.make_key(Grant.READ)

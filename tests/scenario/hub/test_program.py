@@ -72,7 +72,7 @@ def test_what_is_under_way_at_the_end_is_finished_and_saved(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_in_the_moment_in_which_it_says_that_it_listens_ends_it_in_order(
     tmp_path: Path, workers: int, number: signal.Signals
 ) -> None:

@@ -38,19 +38,22 @@ def test_a_long_poll_without_news_ends_with_the_same_token() -> None:
     assert scene.time() - before == pytest.approx(30.0)
 
 
-def test_a_long_poll_returns_when_less_of_the_token_holds() -> None:
-    """A lost answer shortens what was announced: who caches by it must hear of that."""
-    scene = Scene(Mode.CLASSIC)
-    scene.read()
-    scene.turn_to(scene.record.refresh_at - 5.0)
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_long_poll_returns_when_less_of_the_token_holds(replica: int) -> None:
+    """A force whose answer was lost leaves an overlap of two hours: who caches by those must hear of that at once."""
+    scene = Scene(Mode.STABLE, replicas=2)
+    scene.turn(100.0)
+    handed = scene.read(replica)
+    waiting = scene.begin(scene.replicas[replica].keeper.changed(SLOT, handed, 600.0))
+    scene.turn(10.0)
     scene.line.answers_to_lose = 1
-    handed = scene.read()
-    after = scene.run(scene.replicas[0].keeper.changed(SLOT, handed, 600.0))
-    while after.generation == handed.generation and not after.doubtful:
-        assert after.expires_at < handed.expires_at
-        handed = after
-        after = scene.run(scene.replicas[0].keeper.changed(SLOT, handed, 600.0))
-    assert scene.is_alive(after.value) or after.doubtful
+    before = scene.time()
+    _ = scene.begin(scene.replicas[0].keeper.force(SLOT))
+    after = scene.run(asyncio.wait_for(waiting, 600.0))
+    assert scene.time() - before < 4.0
+    assert (after.value, after.generation, after.doubtful) == (handed.value, handed.generation, False)
+    assert after.expires_at - scene.clock.wall() < 301.0
+    assert handed.expires_at - scene.clock.wall() > 7000.0
 
 
 def test_news_from_before_the_wait_is_not_missed() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.scenario.sandbox.desk import until
 from zhongkong.sandbox.clock import Clock
-from zhongkong.sandbox.saving import FILE_NAME, DataUnreadable, Saver, load_world
+from zhongkong.sandbox.saving import FILE_NAME, DataTaken, DataUnreadable, Saver, load_world
 from zhongkong.sandbox.server import Running, open_sandbox, serve_sandbox
 from zhongkong.sandbox.world import World
 
@@ -112,12 +112,13 @@ def test_it_serves_until_cancelled_and_says_when_it_listens() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_signal_ends_it_in_order_and_the_world_is_kept(tmp_path: Path, number: signal.Signals) -> None:
     """Exit status 0, a saved world, nothing on stderr."""
     program = (
-        "import asyncio, pathlib, sys\n"
+        "import asyncio, pathlib, signal, sys\n"
         "from zhongkong.sandbox.server import serve_sandbox\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # whoever runs the tests may ignore it
         "asyncio.run(serve_sandbox(port=0, data=pathlib.Path(sys.argv[1]), handle_signals=True,\n"
         "    ready=lambda sandbox: print(sandbox.account.appid, flush=True)))\n"
     )
@@ -192,6 +193,23 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path, text: str) -> No
     with pytest.raises(DataUnreadable, match=FILE_NAME):
         run(story())
     assert kept.read_text() == text
+
+
+def test_a_directory_keeps_one_sandbox_at_a_time(tmp_path: Path) -> None:
+    """Two would write over each other's worlds; the next one begins where the first ended, killed or not."""
+
+    async def story() -> None:
+        async with open_sandbox(port=0, data=tmp_path / "new") as sandbox:
+            assert sandbox.account
+            with pytest.raises(DataTaken):
+                await open_sandbox(port=0, data=tmp_path / "new").__aenter__()
+            assert await fetch(sandbox)
+        async with open_sandbox(port=0, data=tmp_path / "new") as again:
+            assert again.account
+            assert again.account.appid == sandbox.account.appid
+        assert [one.name for one in (tmp_path / "new").iterdir()] == [FILE_NAME]
+
+    run(story())
 
 
 def test_a_change_is_saved_soon_and_not_only_at_the_end(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_without_a_key_it_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch,
     assert caught.value.code == "hub_key_missing"
 
 
+@pytest.mark.parametrize("key", ["zk_…", "zk_...", "zk_4fQx81Zb_…"])
+def test_a_placeholder_is_told_as_such(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Copied straight from a page: nothing is wrong with how, and copying it again would not help."""
+    monkeypatch.setenv("ZHONGKONG_KEY", key)
+    with pytest.raises(SettingInvalid) as caught:
+        Hub(URL)
+    assert caught.value.code == "hub_key_placeholder"
+
+
 @pytest.mark.parametrize("key", ["zk_a b", "zk_a\r\nX: 1", "zk_中控", "zk_" + "x" * 600])
 def test_a_key_that_was_copied_wrongly_is_refused_and_not_repeated(key: str) -> None:
     """And cannot put a header of its own into the request."""

@@ -27,6 +27,7 @@ from zhongkong.core.freshness import Freshness, judge_freshness, trust_of
 from zhongkong.core.model import (
     NEVER,
     Complaint,
+    Contest,
     Kind,
     Lease,
     Mode,
@@ -158,6 +159,7 @@ def full_record() -> Record:
         complaints=(Complaint("one", NOW + 4.0, 2),),
         escalated_at=NOW + 5.0,
         last_force=NOW + 6.0,
+        contest=Contest((NOW - 60.0, NOW + 7.0), 1, NOW + 8.0, "foreign"),
     )
 
 
@@ -175,6 +177,7 @@ def test_after_a_step_back_everything_is_as_far_away_as_before() -> None:
     assert made.probe == Probe(NOW + 3.0 - by, ProbeVerdict.ALIVE, NOW + 3.0 - by, NOW + 3.0 - by, NOW + 310.0 - by)
     assert made.complaints == (Complaint("one", NOW + 4.0 - by, 2),)
     assert (made.escalated_at, made.last_force) == (NOW + 5.0 - by, NOW + 6.0 - by)
+    assert made.contest == Contest((NOW - 60.0 - by, NOW + 7.0 - by), 1, NOW + 8.0 - by, "foreign")
     assert made.refresh_at == record.refresh_at - by
     assert made.generation == record.generation
 
@@ -223,8 +226,9 @@ def test_every_instant_of_a_record_is_known_to_the_restamp() -> None:
         "complaints",
         "escalated_at",
         "last_force",
+        "contest",
     }
-    left = {"changed_at", "spent", "contest"}  # when it was written; a day's count; signs, whose day may last longer
+    left = {"changed_at", "spent"}  # when it was written; a day's count
     others = {"slot", "revision", "version", "removed", "generation", "condemned", "suspected", "asks", "insist"}
     others |= {"longest", "past"}
     assert {one.name for one in fields(Record)} == moved | left | others

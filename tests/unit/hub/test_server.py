@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from zhongkong.hub.server import FAREWELL, WRITE_MOST, LimitedProtocol
+from zhongkong.hub.server import FAREWELL, WRITE_MOST, LimitedProtocol, stop_on_signals
 from zhongkong.testing import FakeClock
 
 CHUNK = b"x" * (WRITE_MOST + 1)
@@ -182,3 +183,25 @@ def test_an_answer_under_way_at_the_end_is_not_left_before_it_is_whole() -> None
         return [*seen, wire.is_aborted]
 
     assert FakeClock().run(watch()) == [False, True]
+
+
+def test_a_closed_terminal_ends_it_in_order_but_not_under_nohup() -> None:
+    """Under nohup the signal is ignored, and that stays; else the second SIGHUP, of which two come, is nothing new."""
+
+    async def is_heard(*, twice: bool) -> bool:
+        stop = asyncio.Event()
+        async with stop_on_signals(stop):
+            for _ in range(1 + twice):
+                signal.raise_signal(signal.SIGHUP)
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+        return stop.is_set()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert not asyncio.run(is_heard(twice=False))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert asyncio.run(is_heard(twice=True))
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -496,8 +496,8 @@ _PATHS: dict[str, Any] = {
     },
     "/v1/keys/{id}/rotate": {
         "post": _operation(
-            "换一把同样的 key，旧的再用一段时间",
-            "Make a twin; the old one goes on for a while",
+            "换一把同样的 key，有效期重新算起，旧的再用一段时间",
+            "Make a twin, given as long as the old one was; that goes on for a while",
             {"201": _answer("Keep `key` now.", _ref("NewKey"))},
             (400, *_COMMON, 404, 413),
             grant="admin",

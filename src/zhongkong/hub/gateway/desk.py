@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from zhongkong.core.grants import Grant, Key
 from zhongkong.core.model import Account, AccountKind, Mode, Slot
@@ -24,6 +24,8 @@ from zhongkong.wechat.endpoints import corpid_of
 
 NONCE_BITS = 32
 
+Note: TypeAlias = Callable[[Key], None]
+
 
 class Client(NamedTuple):
     """A client whose key is good for the account."""
@@ -33,7 +35,7 @@ class Client(NamedTuple):
 
 
 class Desk:
-    """Lets calls in, and hands out virtual tokens."""
+    """Lets calls in, and hands out virtual tokens. `note` is told whose key is shown, as soon as that is known."""
 
     def __init__(self, keeper: Keeper, keyring: Keyring, signer: Signer, random: Random) -> None:
         self._keeper = keeper
@@ -41,7 +43,7 @@ class Desk:
         self._signer = signer
         self._random = random
 
-    def by_token(self, text: str, path: str, address: str, *, at_wecom: bool) -> Client:
+    def by_token(self, text: str, path: str, address: str, note: Note, *, at_wecom: bool) -> Client:
         """Return who shows a virtual token; a good one tells by itself for which platform it is.
 
         Raises: Refusal. StoreUnavailable.
@@ -50,15 +52,22 @@ class Desk:
         if token is None:
             raise saying.unknown_token(at_wecom=at_wecom)
         unknown = partial(saying.unknown_token, at_wecom=corpid_of(token.appid) is not None)
+        key, account = self._keyring.find_by_id(token.key_id), self._keeper.known.account(token.appid)
+        if key is not None:
+            note(key)
         if self._keeper.known.told_now() >= token.until:
             raise saying.expired_token()
-        key, account = self._keyring.find_by_id(token.key_id), self._keeper.known.account(token.appid)
-        if key is None or account is None or not key.allows(Grant.GATEWAY) or not key.covers(token.appid):
-            raise unknown()
-        self._admit(key, address, unknown)
+        if key is None:
+            raise unknown(f"key {token.key_id} of this token is gone")
+        if account is None:
+            raise unknown("no such account here; see `zhongkong account list`")
+        self._may(key, unknown)
+        if not key.covers(token.appid):
+            raise unknown(f"key {key.id} is not for this account")
+        self._admit(key, address, partial(unknown, f"key {key.id} has expired"))
         return self._checked(Client(key, account), path)
 
-    def by_secret(self, appid: str, secret: str, path: str | None, address: str) -> Client:
+    def by_secret(self, appid: str, secret: str, path: str | None, address: str, note: Note) -> Client:
         """Return who shows an appid with a hub key in its secret's place; `path` is None where a token is asked for.
 
         Raises: Refusal. StoreUnavailable.
@@ -68,6 +77,7 @@ class Desk:
         if not secret:
             raise saying.missing("secret")
         key = self._key_of(secret, saying.wrong_key)
+        note(key)
         account = self._keeper.known.account(appid)
         if account is None:
             raise saying.unknown_appid()
@@ -79,7 +89,7 @@ class Desk:
         self._admit(key, address, partial(saying.wrong_key, f"key {key.id} has expired"))
         return self._checked(Client(key, account), path)
 
-    def by_corp(self, corpid: str, corpsecret: str, address: str) -> Client:
+    def by_corp(self, corpid: str, corpsecret: str, address: str, note: Note) -> Client:
         """Return who shows a corpid with a hub key in its secret's place.
 
         A corp has an account here for each of its applications, and the real secret says which is meant. A key does so
@@ -91,6 +101,7 @@ class Desk:
         if not corpsecret:
             raise saying.missing("corpsecret")
         key = self._key_of(corpsecret, saying.wrong_corpsecret)
+        note(key)
         of_corp = [account for account in self._keeper.known.accounts() if corpid_of(account.appid) == corpid]
         if not of_corp:
             raise saying.unknown_corpid()
@@ -115,7 +126,7 @@ class Desk:
         if not key.allows(Grant.GATEWAY):
             raise wrong(f"key {key.id} lacks the grant gateway")
 
-    def by_header_or_network(self, authorization: str, path: str, address: str) -> None:
+    def by_header_or_network(self, authorization: str, path: str, address: str, note: Note) -> None:
         """Let in who shows a hub key, or comes from where a key for the gateway may be used.
 
         Raises: Refusal. StoreUnavailable.
@@ -123,6 +134,8 @@ class Desk:
         now = self._keeper.known.told_now()
         scheme, _, text = authorization.partition(" ")
         shown = self._keyring.find(text.strip()) if scheme.lower() == "bearer" else None
+        if shown is not None:
+            note(shown)
         keys = self._keyring.keys() if shown is None else [shown]
         if not any(
             key.allows(Grant.GATEWAY)

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from zhongkong.core.grants import Key
 from zhongkong.core.model import Account, AccountKind, Kind, Mode, Slot
 from zhongkong.core.ports import Answering, Call, Upstream
 from zhongkong.errors import PlatformUnreachable, ZhongkongError
 from zhongkong.hub.door import CALLER, Caller, Network, find_address
 from zhongkong.hub.gateway import saying
 from zhongkong.hub.gateway.bodies import Body, BodyTooLong, ClientGone, read_body
-from zhongkong.hub.gateway.desk import Client, Desk, is_forced, refuse_followed, unavailable, words_of
+from zhongkong.hub.gateway.desk import Client, Desk, Note, is_forced, refuse_followed, unavailable, words_of
 from zhongkong.hub.gateway.healing import Healer
 from zhongkong.hub.gateway.judging import JUDGED_LONGEST, is_judged, is_text, is_tokens, read_refusal
 from zhongkong.hub.gateway.leaving import WhileThere
@@ -156,20 +157,24 @@ class Gateway:
 
     async def _serve(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         asked = self._read(scope)
+
+        def note(key: Key) -> None:
+            scope[CALLER] = Caller(key, asked.address)
+
         match asked.where.carries:
             case Carries.TOKEN:
-                await self._send_with_token(scope, asked, receive, reply)
+                await self._send_with_token(note, asked, receive, reply)
             case Carries.MINT:
-                await reply.whole(await self._mint(scope, asked, receive))
+                await reply.whole(await self._mint(note, asked, receive))
             case Carries.SECRET:
-                await self._send_with_secret(scope, asked, receive, reply)
+                await self._send_with_secret(note, asked, receive, reply)
             case Carries.PERSON:
-                self._desk.by_header_or_network(asked.header(b"authorization"), asked.path, asked.address)
+                self._desk.by_header_or_network(asked.header(b"authorization"), asked.path, asked.address, note)
                 await self._send_untouched(asked, receive, reply)
             case Carries.NOTHING:
                 await self._send_untouched(asked, receive, reply)
             case Carries.TICKET:
-                await reply.whole(await self._ticket(scope, asked))
+                await reply.whole(await self._ticket(note, asked))
 
     def _read(self, scope: Scope) -> _Asked:
         path, headers = scope["path"], scope["headers"]
@@ -191,7 +196,7 @@ class Gateway:
 
     # --- token routes
 
-    async def _mint(self, scope: Scope, asked: _Asked, receive: Receive) -> bytes:
+    async def _mint(self, note: Note, asked: _Asked, receive: Receive) -> bytes:
         path = asked.path.rstrip("/")
         if path == "/cgi-bin/stable_token" and asked.method != "POST":
             raise saying.Refusal(43002, "require POST method")
@@ -200,25 +205,23 @@ class Gateway:
         body = await self._body(asked, receive, LITTLE)
         members = _members(asked, body)
         if path == GETTOKEN.path:
-            client = self._desk.by_corp(members.get("corpid", ""), members.get("corpsecret", ""), asked.address)
-            self._note(scope, client, asked)
+            client = self._desk.by_corp(members.get("corpid", ""), members.get("corpsecret", ""), asked.address, note)
             self._telemetry.gateway_called(client.account.appid, client.key.id, "token")
             return self._desk.repeat_at_wecom(client)
         if members.get("grant_type") != "client_credential":
             raise saying.wrong_grant_type()
-        client = self._desk.by_secret(members.get("appid", ""), members.get("secret", ""), None, asked.address)
-        self._note(scope, client, asked)
+        client = self._desk.by_secret(members.get("appid", ""), members.get("secret", ""), None, asked.address, note)
         self._telemetry.gateway_called(client.account.appid, client.key.id, "token")
         if path == "/cgi-bin/token":
             return self._desk.grant(client)
         return await self._desk.repeat(client, force=is_forced(body.whole or b""))
 
-    async def _ticket(self, scope: Scope, asked: _Asked) -> bytes:
+    async def _ticket(self, note: Note, asked: _Asked) -> bytes:
         """Answer `ticket/getticket`, and WeCom's two paths, from what is kept, with its remaining life.
 
         Source: 获取 ticket; JS-SDK 使用权限签名算法 (企业微信).
         """
-        client, _ = self._by_token(scope, asked)
+        client, _ = self._by_token(note, asked)
         name = next(iter(asked.query.values(("type",))), "")
         kind = ticket_kind(domain_of(client.account.appid), asked.path.rstrip("/"), name)
         if kind is None:
@@ -229,8 +232,8 @@ class Gateway:
 
     # --- calls that are sent on
 
-    async def _send_with_token(self, scope: Scope, asked: _Asked, receive: Receive, reply: _Reply) -> None:
-        client, virtual = self._by_token(scope, asked)
+    async def _send_with_token(self, note: Note, asked: _Asked, receive: Receive, reply: _Reply) -> None:
+        client, virtual = self._by_token(note, asked)
         refuse_followed(client.account)
         with self._counting(client) as counted:
             body = await self._body(asked, receive, self._limits.body)
@@ -240,15 +243,14 @@ class Gateway:
             finally:
                 body.close()
 
-    def _by_token(self, scope: Scope, asked: _Asked) -> tuple[Client, str]:
+    def _by_token(self, note: Note, asked: _Asked) -> tuple[Client, str]:
         """Return who shows a virtual token, and the token."""
         shown = asked.query.values(asked.where.names)
         if not shown:
             raise saying.missing("access_token")
         if len(set(shown)) > 1:
-            raise saying.unknown_token(at_wecom=asked.at_wecom)
-        client = self._desk.by_token(shown[0], asked.path, asked.address, at_wecom=asked.at_wecom)
-        self._note(scope, client, asked)
+            raise saying.unknown_token("the call shows two access_tokens", at_wecom=asked.at_wecom)
+        client = self._desk.by_token(shown[0], asked.path, asked.address, note, at_wecom=asked.at_wecom)
         return client, shown[0]
 
     async def _converse(self, asked: _Asked, client: Client, body: Body, reply: _Reply, virtual: str) -> str:
@@ -302,14 +304,13 @@ class Gateway:
             raise self._unreachable(client, asked, error) from error
         return None
 
-    async def _send_with_secret(self, scope: Scope, asked: _Asked, receive: Receive, reply: _Reply) -> None:
+    async def _send_with_secret(self, note: Note, asked: _Asked, receive: Receive, reply: _Reply) -> None:
         """Send a call that shows an appid with its secret, and mints nothing, with the real secret in each place."""
         names = asked.where.names
         body = await self._body(asked, receive, LITTLE)
         members = _members(asked, body)
         secret = next((members[name] for name in names if name in members), "")
-        client = self._desk.by_secret(members.get("appid", ""), secret, asked.path, asked.address)
-        self._note(scope, client, asked)
+        client = self._desk.by_secret(members.get("appid", ""), secret, asked.path, asked.address, note)
         refuse_followed(client.account)
         real = client.account.secret.reveal()
         target = build_target(asked.path, asked.query.with_value(names, real))
@@ -346,9 +347,6 @@ class Gateway:
         return next(urls, f"https://{where.host}" if where.host else PLATFORM_URL)
 
     # --- what is told of it
-
-    def _note(self, scope: Scope, client: Client, asked: _Asked) -> None:
-        scope[CALLER] = Caller(client.key, asked.address)
 
     def _counting(self, client: Client | None) -> _Count:
         appid, key_id = _names_of(client)

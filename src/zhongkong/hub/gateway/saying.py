@@ -78,11 +78,13 @@ def wrong_corpsecret(because: str) -> Refusal:
 # --- on calls
 
 
-def unknown_token(*, at_wecom: bool = False) -> Refusal:
+def unknown_token(because: str = "", *, at_wecom: bool = False) -> Refusal:
     """Return the refusal of a token that no hub on this store made, or whose key is gone: the client fetches one."""
+    path, name = ("/cgi-bin/gettoken", "corpsecret") if at_wecom else ("/cgi-bin/token", "secret")
+    because = because or f"no token of this gateway's; fetch one here at {path}, with a hub key as the {name}"
     if at_wecom:
-        return Refusal(40014, "invalid access_token")
-    return Refusal(40001, "invalid credential, access_token is invalid or not latest")
+        return Refusal(40014, "invalid access_token", because=because)
+    return Refusal(40001, "invalid credential, access_token is invalid or not latest", because=because)
 
 
 def expired_token() -> Refusal:
