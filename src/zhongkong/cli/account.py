@@ -8,12 +8,16 @@ from urllib.parse import quote
 
 import click
 
+from zhongkong.cli.api import ApiRefused
 from zhongkong.cli.callback import callback_options, callback_path, take_callback, tell_callback
 from zhongkong.cli.exits import Exit, exit_of_state
 from zhongkong.cli.session import Session, read_secret
 from zhongkong.cli.tables import show_account, show_accounts
 from zhongkong.cli.words import Group, hub_option, option, secret_options
 from zhongkong.core.model import ACCOUNT_MODES, AccountKind, Kind, Mode
+from zhongkong.errors import SettingInvalid
+from zhongkong.hub.health import WRONG_SEAL
+from zhongkong.wechat.endpoints import corpid_of, is_appid
 
 KINDS = click.Choice([kind.value for kind in AccountKind])
 MODES = click.Choice([mode.value for mode in ACCOUNT_MODES])
@@ -41,9 +45,10 @@ def add(session: Session, /, appid: str | None, secret_file: str | None, secret_
     given = _given(fields)
     if appid is None:
         appid = _ask_appid(session, given.get("kind"))
+    _judge_appid(appid, given.get("kind"))
     secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(given))
     body = {"appid": appid, "secret": secret.reveal(), **given}
-    added = session.ask("POST", "/v1/accounts", body)
+    added = session.ask("POST", "/v1/accounts", body, makes=True)
     return _tell_tried(session, added, "cli_account_added")
 
 
@@ -110,7 +115,7 @@ def change(
         account = body if "mode" in body or secret_file or secret_env else session.ask("GET", _path(appid))
         secret = read_secret(session, file=secret_file, variable=secret_env, prompt=_prompt(account))
         body["secret"] = secret.reveal()
-    changed = session.ask("PATCH", _path(appid), body)
+    changed = _change(session, appid, body)
     if callback:
         changed["callback"] = session.ask("PATCH", callback_path(appid), callback)
     fields = changed.get("changed", body)
@@ -129,7 +134,8 @@ def change(
 def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Remove an account after a person said yes."""
     if not yes:
-        click.confirm(session.text("cli_ask_remove", appid=appid), abort=True, err=True)
+        _find(session, appid)
+        session.confirm("cli_ask_remove", appid=appid)
     session.ask("DELETE", _path(appid))
     if session.as_json:
         session.show_json({"appid": appid, "removed": True})
@@ -137,15 +143,57 @@ def remove(session: Session, appid: str, yes: bool) -> None:  # noqa: FBT001 (cl
         session.say("cli_account_removed", appid=appid)
 
 
+def _change(session: Session, appid: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the account as it is after a change.
+
+    Raises: ApiRefused; if the platform refused a new secret, it says that the old one stays.
+    """
+    try:
+        return session.ask("PATCH", _path(appid), body)
+    except ApiRefused as refused:
+        if "secret" not in body or "errcode" not in refused.problem:
+            raise
+        detail = f"{refused.problem['detail']} {session.text('cli_secret_stays')}"
+        raise ApiRefused({**refused.problem, "detail": detail}) from refused
+
+
+def _find(session: Session, appid: str) -> None:
+    """Return if there is such an account, also one that cannot be unsealed.
+
+    Raises: ApiRefused.
+    """
+    try:
+        session.ask("GET", _path(appid))
+    except ApiRefused as refused:
+        if refused.problem["code"] != WRONG_SEAL:
+            raise
+
+
 def _ask_appid(session: Session, kind: str | None) -> str:
     """Return the appid that a person is asked for: of an account of WeCom corpid and name, one by one.
 
-    Raises: MissingParameter: it is no account of WeCom.
+    Raises: MissingParameter: it is no account of WeCom. SettingInvalid: there is nobody to ask.
     """
     if kind != AccountKind.WECOM.value:
         raise click.MissingParameter(param_type="argument", param_hint="APPID")
-    asked = (session.text("cli_ask_corpid"), session.text("cli_ask_application"))
-    return ":".join(str(click.prompt(one, prompt_suffix=" ", err=True)).strip() for one in asked)
+    asked = [session.ask_person(session.text(code)) for code in ("cli_ask_corpid", "cli_ask_application")]
+    if not all(asked):
+        raise SettingInvalid("cli_application_wanted")
+    return ":".join(asked)
+
+
+def _judge_appid(appid: str, kind: str | None) -> None:
+    """Return if this can be the appid of such an account: said before anybody is asked for its secret.
+
+    Raises: SettingInvalid.
+    """
+    is_application, is_known = corpid_of(appid) is not None, is_appid(appid)
+    if kind == AccountKind.WECOM.value and not (is_known and is_application):
+        raise SettingInvalid("cli_application_form")
+    if not is_known:
+        raise SettingInvalid("cli_field_appid")
+    if kind != AccountKind.WECOM.value and is_application:
+        raise SettingInvalid("cli_application_kind", appid=appid)
 
 
 def _prompt(account: Mapping[str, Any]) -> str:

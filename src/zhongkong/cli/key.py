@@ -9,14 +9,16 @@ from urllib.parse import quote
 
 import click
 
-from zhongkong.cli.api import Api
+from zhongkong.cli.api import Api, Document
 from zhongkong.cli.session import Session
+from zhongkong.cli.streams import OutputLost
 from zhongkong.cli.tables import show_keys, tell_time
 from zhongkong.cli.words import Group, hub_option, option
 from zhongkong.core.grants import Grant
-from zhongkong.errors import SettingInvalid
+from zhongkong.errors import SettingInvalid, ZhongkongError
 from zhongkong.wechat.endpoints import corpid_of
 
+KEYS = "/v1/keys"
 EVERY = "*"
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -60,7 +62,7 @@ def create(
         body["rate"] = rate
     if paths:
         body["paths"] = list(paths)
-    asyncio.run(_show_new(session, "/v1/keys", body))
+    asyncio.run(_show_new(session, KEYS, body))
 
 
 @key.command("list", help="cli_help_key_list")
@@ -68,7 +70,7 @@ def create(
 @click.pass_obj
 def list_keys(session: Session) -> None:
     """Show all keys, without what would let anybody in."""
-    listed = session.ask("GET", "/v1/keys")
+    listed = session.ask("GET", KEYS)
     if session.as_json:
         session.show_json(listed)
     elif listed["keys"]:
@@ -95,8 +97,8 @@ def rotate(session: Session, key_id: str, overlap: str) -> None:
 @click.pass_obj
 def revoke(session: Session, key_id: str, yes: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Revoke a key after a person said yes."""
-    if not yes:
-        click.confirm(session.text("cli_ask_revoke", key=key_id), abort=True, err=True)
+    if not yes and any(one["id"] == key_id for one in session.ask("GET", KEYS)["keys"]):
+        session.confirm("cli_ask_revoke", key=key_id)
     session.ask("DELETE", _path(key_id))
     if session.as_json:
         session.show_json({"id": key_id, "revoked": True})
@@ -116,17 +118,27 @@ def parse_span(text: str, where: str) -> int:
 
 
 def _path(key_id: str) -> str:
-    return f"/v1/keys/{quote(key_id, safe='')}"
+    return f"{KEYS}/{quote(key_id, safe='')}"
 
 
 async def _show_new(session: Session, path: str, body: dict[str, Any]) -> None:
-    """Have a key made and show it, the only time; with the commands that use it from then on."""
-    async with session.api() as api:
+    """Have a key made and show it, the only time; with the commands that use it from then on.
+
+    Raises: ZhongkongError: it was made, and could not be shown.
+    """
+    async with session.api(makes=path == KEYS) as api:
         unknown = await _unknown(api, body.get("appids", [EVERY]))
         made = await api.ask("POST", path, body)
         url = api.url
     for appid in unknown:
         session.complain(session.text("cli_key_account_unknown", appid=appid, key=made["id"]))
+    try:
+        _tell_new(session, made, url)
+    except OutputLost as lost:
+        raise ZhongkongError("cli_key_unseen", name=made["name"], id=made["id"], why=lost.why) from lost
+
+
+def _tell_new(session: Session, made: Document, url: str) -> None:
     if session.as_json:
         session.show_json(made)
         return

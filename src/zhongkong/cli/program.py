@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -25,10 +25,15 @@ from zhongkong.cli.moving import store
 from zhongkong.cli.running import demo, sandbox, serve
 from zhongkong.cli.session import Session, find_language
 from zhongkong.cli.store import db, seal
+from zhongkong.cli.streams import OutputLost, end_unread
 from zhongkong.cli.words import Group, Option, explain_usage
 from zhongkong.errors import ZhongkongError
 from zhongkong.keeper.upkeep import describe_bug
+from zhongkong.messages import codes
 from zhongkong.wechat.advice import explain_error
+
+KEY_WANTED = "zk_…"
+"""What the interface says it wants as the secret of an account that follows."""
 
 
 class Program(Group):
@@ -46,6 +51,8 @@ class Program(Group):
             ended = Exit.USAGE
         except click.Abort:
             ended = Exit.STOPPED
+        except OutputLost as lost:
+            ended = end_unread() if lost.is_unread else tell_failure(session, lost)
         except Exception as error:  # noqa: BLE001 (every failure is told in words)
             ended = tell_failure(session, error)
         sys.exit(int(ended or Exit.DONE))
@@ -67,15 +74,27 @@ def tell_failure(session: Session, error: Exception) -> Exit:
 def _judge(session: Session, error: Exception) -> tuple[Exit, dict[str, Any]]:
     match error:
         case ApiRefused():
-            problem = error.problem
-            return exit_of_problem(problem["status"], problem["code"], problem.get("cause", "")), dict(problem)
+            problem = {**error.problem, "detail": _in_options(session, error.problem)}
+            return exit_of_problem(problem["status"], problem["code"], problem.get("cause", "")), problem
         case ZhongkongError():
             return exit_of_error(error), {"code": error.code, "detail": explain_error(error, session.lang)}
+        case OutputLost():
+            return Exit.FAILED, {"code": "output_lost", "detail": session.text("cli_output_lost", why=error.why)}
         case click.ClickException():
             return Exit.USAGE, {"code": "usage", "detail": explain_usage(error, session.lang)}
         case _:
             what = describe_bug(error)
             return Exit.BUG, {"code": "bug", "detail": f"{session.text('cli_bug')}\n{what}"}
+
+
+def _in_options(session: Session, problem: Mapping[str, Any]) -> str:
+    """Return what the interface says was wrong; of a field that it refuses what the command line has in its place."""
+    field, wanted = str(problem.get("field", "")), str(problem.get("wanted", ""))
+    name = "secret_key" if (field, wanted) == ("secret", KEY_WANTED) else field.partition(" ")[0]
+    code = f"cli_field_{name}"
+    if problem["code"] != "request_invalid" or code not in codes():
+        return str(problem["detail"])
+    return session.text(code, wanted=wanted)
 
 
 def _as_line(problem: dict[str, Any]) -> str:

@@ -7,10 +7,10 @@ import asyncio
 import click
 
 from zhongkong.adapters.certificates import reseal_authority
-from zhongkong.adapters.stores.addresses import FileAddress, parse_address
-from zhongkong.adapters.stores.examining import StoreFacts, examine, is_there
+from zhongkong.adapters.stores.addresses import parse_address
+from zhongkong.adapters.stores.examining import StoreFacts, examine
 from zhongkong.cli.exits import Exit
-from zhongkong.cli.session import Session
+from zhongkong.cli.session import Session, refuse_missing
 from zhongkong.cli.words import Group
 from zhongkong.errors import StoreRefused
 from zhongkong.serving import seat_store
@@ -40,9 +40,8 @@ def upgrade(session: Session) -> None:
 def check(session: Session) -> Exit:
     """Look whether the store is whole and of this program's schema; nothing is changed."""
     settings = session.settings()
+    refuse_missing(settings)
     path = parse_address(settings.store_url)
-    if isinstance(path, FileAddress) and not is_there(path.path):
-        raise StoreRefused("store_missing", path=str(path))
     facts = _examine(settings)
     is_good = not facts.faults and facts.schema == facts.known and not facts.moved_to and not facts.is_unfinished
     if session.as_json:
@@ -81,6 +80,7 @@ def seal() -> None:
 def rotate(session: Session) -> None:
     """Make a new master key and close everything with it; hubs that run go on."""
     settings = session.settings()
+    refuse_missing(settings)
     sealed = asyncio.run(_rotate(settings))
     if session.as_json:
         session.show_json({"resealed": sealed, "seal_file": str(settings.seal_file)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,9 @@ from zhongkong.core.model import Kind
 from zhongkong.messages import codes
 
 WIDE = 200
-"""Columns where no terminal says how many there are: nothing is cut for a program that reads along."""
+"""Columns where no terminal says how many there are."""
+ENDLESS = 100_000
+"""Columns that no table needs."""
 COLOURS = {
     "well": "green",
     "blocked": "red",
@@ -44,19 +46,15 @@ def tell_time(instant: float | None) -> str:
 def show_accounts(session: Session, accounts: Iterable[Mapping[str, Any]]) -> None:
     """Write accounts as a table, and under it what is the matter with those that are not well."""
     accounts = list(accounts)
-    table = _table(session, "appid", "name", "kind", "mode", "state", "generation", "expires_at")
+    rows = []
     for one in accounts:
         credential = one["credentials"][Kind.ACCESS_TOKEN.value]
-        table.add_row(
-            one["appid"],
-            one["name"],
-            one["kind"],
-            one["mode"],
-            _state(session, credential["state"]),
-            str(credential.get("generation", "–")),
-            tell_time(credential.get("expires_at")),
-        )
-    open_console().print(table)
+        row = {name: Text(one[name]) for name in ("appid", "name", "kind", "mode")}
+        row["state"] = _state(session, credential["state"])
+        row["generation"] = Text(str(credential.get("generation", "–")))
+        row["expires_at"] = Text(tell_time(credential.get("expires_at")))
+        rows.append(row)
+    _show_rows(session, rows)
     for one in accounts:
         credential = one["credentials"][Kind.ACCESS_TOKEN.value]
         if "detail" in credential:
@@ -75,37 +73,78 @@ def show_account(session: Session, account: Mapping[str, Any]) -> None:
     callback = account["callback"]
     if callback["token"]:
         shown |= {"callback_handler": callback["handler"], "callback_listeners": ", ".join(callback["listeners"])}
-    grid = Table.grid(padding=(0, 2))
-    for name, value in shown.items():
-        told = value if isinstance(value, Text) else _tell(session, value)
-        grid.add_row(session.text(f"label_{name}"), told)
-    open_console().print(grid)
+    told = {name: value if isinstance(value, Text) else Text(_tell(session, value)) for name, value in shown.items()}
+    open_console().print(_lines(session, told))
     if "detail" in credential:
         session.tell(credential["detail"])
 
 
 def show_keys(session: Session, keys: Iterable[Mapping[str, Any]]) -> None:
     """Write keys as a table."""
-    table = _table(session, "id", "name", "grants", "appids", "networks", "rate", "expires_at", "last_used_at")
+    rows = []
     for one in keys:
-        table.add_row(
-            one["id"],
-            one["name"],
-            " ".join(one["grants"]),
-            " ".join(one["appids"]),
-            " ".join(one["networks"]) or "–",
-            str(one["rate"] or "–"),
-            tell_time(one["expires_at"]),
-            tell_time(one["last_used_at"]),
-        )
-    open_console().print(table)
+        row = {
+            "id": one["id"],
+            "name": one["name"],
+            "grants": " ".join(one["grants"]),
+            "appids": " ".join(one["appids"]),
+            "networks": " ".join(one["networks"]) or "–",
+            "rate": str(one["rate"] or "–"),
+            "expires_at": tell_time(one["expires_at"]),
+            "last_used_at": tell_time(one["last_used_at"]),
+        }
+        rows.append({name: Text(value) for name, value in row.items()})
+    _show_rows(session, rows)
 
 
-def _table(session: Session, *labels: str) -> Table:
+def build_grid(columns: int, *, gap: int = 1) -> Table:
+    """Return a grid without lines; what is longer than the last column goes on below: nothing of it is dropped."""
+    grid = Table.grid(padding=(0, gap))
+    for _ in range(columns - 1):
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _show_rows(session: Session, rows: Sequence[Mapping[str, Text]]) -> None:
+    """Write rows below each other; where a terminal is too narrow for that, each value on a line of its own.
+
+    Nothing is cut: two appids that are cut look the same. Where there is no terminal, a row is a line.
+    """
+    if not rows:
+        return
+    console = open_console()
+    for cells in (rows, [_stack(row) for row in rows]):
+        table = _table(session, cells)
+        width = console.measure(table, options=console.options.update(max_width=ENDLESS)).maximum
+        if not console.is_terminal:
+            console.width = width
+        if width <= console.width:
+            console.print(table)
+            return
+    for number, row in enumerate(rows):
+        console.print(*[""] * bool(number), _lines(session, row), sep="\n")
+
+
+def _table(session: Session, rows: Sequence[Mapping[str, Text]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for label in labels:
-        table.add_column(session.text(f"label_{label}"))
+    for name in rows[0]:
+        table.add_column(session.text(f"label_{name}"), no_wrap=True)
+    for row in rows:
+        table.add_row(*row.values())
     return table
+
+
+def _stack(row: Mapping[str, Text]) -> dict[str, Text]:
+    """Return a row with each word of a cell on a line of its own."""
+    return {name: Text("\n").join(cell.split(" ")) for name, cell in row.items()}
+
+
+def _lines(session: Session, row: Mapping[str, Text]) -> Table:
+    grid = build_grid(2, gap=2)
+    for name, cell in row.items():
+        grid.add_row(session.text(f"label_{name}"), cell)
+    return grid
 
 
 def _state(session: Session, state: str) -> Text:

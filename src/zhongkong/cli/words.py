@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import click
@@ -14,6 +15,7 @@ import click
 from zhongkong.cli.session import Session
 from zhongkong.messages import LANGUAGES, Language, codes, render
 
+HUB_VARIABLE = "ZHONGKONG_HUB"
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
@@ -140,7 +142,7 @@ def option(*names: str, help: str, **attributes: Any) -> Callable[[CommandT], Co
 
 def hub_option(command: CommandT) -> CommandT:
     """Add --hub: the command asks a hub over HTTP instead of the store here."""
-    return _common("--hub", "hub", envvar="ZHONGKONG_HUB", metavar="URL", help="cli_option_hub")(command)
+    return _common("--hub", "hub", envvar=HUB_VARIABLE, metavar="URL", help="cli_option_hub")(command)
 
 
 def secret_options(command: CommandT) -> CommandT:
@@ -174,6 +176,8 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
         return
     if parameter.name in ("as_json", "config", "hub"):
         setattr(session, parameter.name, value)
+        if parameter.name == "hub" and context.get_parameter_source("hub") is click.ParameterSource.ENVIRONMENT:
+            session.hub_said_by = HUB_VARIABLE
     else:
         session.flags[parameter.name] = value
 
@@ -182,21 +186,48 @@ def _note(context: click.Context, parameter: click.Parameter, value: object) -> 
 
 
 def explain_usage(error: click.ClickException, lang: Language) -> str:
-    """Return what is wrong with a command line. What was given is not repeated: it may be a misplaced secret."""
+    """Return what is wrong with a command line.
+
+    A word that is like none of ours is not repeated, nor is a value: it may be a misplaced secret.
+    """
     match error:
         case click.NoSuchOption():
-            return render("cli_no_such_option", lang, option=error.option_name, meant=_listed(error.possibilities))
+            meant = _meant(error.option_name, error.possibilities, lang)
+            return render("cli_no_such_option", lang, option=error.option_name, meant=meant)
         case click.NoSuchCommand():
-            return render("cli_no_such_command", lang, meant=_listed(error.possibilities))
+            meant = _meant(error.command_name, error.possibilities, lang)
+            code = "cli_no_such_command" if meant else "cli_nothing_like_a_command"
+            return render(code, lang, command=error.command_name, meant=meant)
         case click.MissingParameter():
             return render("cli_missing", lang, name=_name_of(error))
         case click.BadOptionUsage():
             return render("cli_option_wants_value", lang, option=error.option_name)
         case click.BadParameter():
-            wanted = getattr(error.param.type, "choices", ()) if error.param else ()
-            return render("cli_bad_value", lang, name=_name_of(error), wanted=_listed(wanted))
+            return _explain_value(_name_of(error), error.param.type if error.param else None, lang)
         case _:
             return render("cli_not_understood", lang)
+
+
+def _explain_value(name: str, kind: click.ParamType[Any] | None, lang: Language) -> str:
+    """Return what the option or argument `name` wants."""
+    match kind:
+        case click.IntRange() | click.FloatRange():
+            what = render("label_whole_number" if isinstance(kind, click.IntRange) else "label_number", lang)
+            code = "cli_wants_above" if kind.min_open else "cli_wants_at_least"
+            if kind.max is not None:
+                code = "cli_wants_between"
+            return render(code, lang, name=name, what=what, low=kind.min, high=kind.max)
+        case click.Choice():
+            return render("cli_bad_value", lang, name=name, wanted=f" ({' | '.join(map(str, kind.choices))})")
+        case _:
+            return render("cli_bad_value", lang, name=name, wanted="")
+
+
+def _meant(given: str, possibilities: Sequence[str] | None, lang: Language) -> str:
+    """Return the question which of `possibilities` was meant; nothing if none is like what was given."""
+    bare = given.lstrip("-")  # two dashes are like two dashes
+    like = [one for one in possibilities or () if get_close_matches(bare, [one.lstrip("-")])]
+    return render("cli_meant", lang, meant=f" {render('label_or', lang)} ".join(like)) if like else ""
 
 
 def _name_of(error: click.BadParameter) -> str:
@@ -204,7 +235,3 @@ def _name_of(error: click.BadParameter) -> str:
     if parameter is None:
         return error.param_hint if isinstance(error.param_hint, str) else "?"
     return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
-
-
-def _listed(words: Sequence[object] | None) -> str:
-    return f" ({' | '.join(map(str, words))})" if words else ""

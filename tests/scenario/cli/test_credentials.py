@@ -79,6 +79,7 @@ def test_a_token_on_the_command_line_is_refused_and_not_repeated(terminal: Termi
 
 def test_an_unknown_account_is_exit_3_and_says_so_in_json(terminal: Terminal) -> None:
     """Failures go to stderr, so that stdout holds a token or nothing."""
+    terminal.type("db", "upgrade")
     failed = terminal.type("token", "wx1111", "--json", code=3)
     assert failed.stdout == ""
     assert '"code":"account_unknown"' in failed.stderr

@@ -88,6 +88,7 @@ def test_a_key_is_rotated_with_an_overlap_and_revoked(terminal: Terminal) -> Non
 
 def test_a_key_that_is_not_there_is_exit_3(terminal: Terminal) -> None:
     """Scripts tell "unknown" from "refused"."""
+    terminal.type("db", "upgrade")
     terminal.type("key", "revoke", "nobody00", "--yes", code=3)
     terminal.type("key", "rotate", "nobody00", code=3)
     assert "no key yet" in terminal.type("key", "list").stdout

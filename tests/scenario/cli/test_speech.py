@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,6 +84,7 @@ def test_the_language_is_the_flags_the_variables_or_the_locales(
 def test_the_language_may_stand_in_the_file(terminal: Terminal, home: Path) -> None:
     """A team that reads Chinese sets it once."""
     (home / "zhongkong.toml").write_text("lang = 'zh'\n")
+    terminal.type("db", "upgrade")
     assert _is_chinese(terminal.type("account", "list").stdout)
     assert not _is_chinese(terminal.type("account", "list", "--lang", "en").stdout)
 
@@ -106,7 +108,20 @@ def test_the_language_may_stand_in_the_file(terminal: Terminal, home: Path) -> N
         (["serve", "--config", "none.toml"], "none.toml"),
         (["serve", "--poll-seconds", "300"], "poll_seconds"),
         (["key", "create", "x", "--appid", "*", "--expires-in", "soon"], "--expires-in"),
-        (["key", "create", "x", "--appid", "*", "--from", "here"], "networks"),
+        (["key", "create", "x", "--appid", "*", "--from", "10.0.0"], "--from wants"),
+        (["key", "create", "x", "--appid", "*", "--appid", "wx1"], "--appid wants"),
+        (["key", "create", "x", "--appid", "*", "--expires-in", "9999d"], "--expires-in wants 1 second to 3660 days"),
+        (["key", "create", "x", "--appid", "*", "--rate", "9999999"], "--rate wants a whole number 0..6000000"),
+        (["key", "create", "x", "--appid", "*", "--rate", "-1"], "--rate wants a whole number of 0 or more"),
+        (["key", "create", "x", "--appid", "*", "--path", "message"], "--path wants"),
+        (["key", "create", "a\tb", "--appid", "*"], "no tab"),
+        (["account", "add", "w x"], "APPID cannot be used"),
+        (["account", "add", "ww0123456789abcdef:crm"], "add --kind wecom"),
+        (["account", "add", "wx0123456789abcdef", "--kind", "wecom"], "corpid:name"),
+        (["account", "add", "ww0123456789abcdef:CRM", "--kind", "wecom"], "corpid:name"),
+        (["events", "--limit", "0"], "--limit wants a whole number from 1 to 1000"),
+        (["demo", "--duration", "0"], "--duration wants a number above 0"),
+        (["sandbox", "--expires-in", "1"], "--expires-in wants a whole number from 2 to 86400"),
     ],
 )
 def test_what_is_wrong_with_a_command_line_is_exit_2_and_told_in_both_languages(
@@ -118,12 +133,97 @@ def test_what_is_wrong_with_a_command_line_is_exit_2_and_told_in_both_languages(
         assert _is_chinese(terminal.type(*words, "--lang", "zh", code=2).stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "stdin", "told"),
+    [
+        (["account", "add", "wx0123456789abcdef"], "two words\n", "AppSecret cannot be used"),
+        (["account", "add", "wx0123456789abcdef", "--name", "a\tb"], "secret\n", "--name"),
+        (["account", "add", "wx0123456789abcdef", "--mode", "wecom"], "secret\n", "stable | classic | follow"),
+        (["account", "add", "wx0123456789abcdef", "--mode", "follow"], "secret\n", "--base-url wants"),
+        (["account", "add", "wx0123456789abcdef", "--mode", "follow", "--base-url", "http://hub"], "s\n", "key (zk_…)"),
+        (["account", "add", "wx0123456789abcdef", "--base-url", "hub"], "secret\n", "--base-url wants"),
+        (["reject", "SHOP", "--sha256", "abc"], "", "--sha256 wants"),
+        (["reject", "SHOP", "--force", "--generation", "1"], "", "in one way alone"),
+        (["account", "set", "SHOP", "--mode", "wecom"], "", "--mode does not go"),
+        (["account", "set", "SHOP", "--make-callback-token", "--callback-token"], "token\n", "--make-callback-token"),
+        (["callback", "verify", "SHOP", "--url", "here"], "", "--url wants"),
+    ],
+)
+def test_what_the_interface_refuses_is_told_by_option(
+    terminal: Terminal, shop: str, words: list[str], stdin: str, told: str
+) -> None:
+    """Whoever typed options knows nothing of the fields of a request; a program still has them by name."""
+    words = [shop if word == "SHOP" else word for word in words]
+    assert told in terminal.type(*words, stdin=stdin, code=2).stderr
+    chinese = terminal.type(*words, "--lang", "zh", stdin=stdin, code=2).stderr
+    assert _is_chinese(chinese)
+    assert "请求中的" not in chinese
+    problem = json.loads(terminal.type(*words, "--json", stdin=stdin, code=2).stderr)
+    assert problem["code"] == "request_invalid"
+    assert told in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("words", "chinese", "english"),
+    [
+        (["acount", "list"], "没有命令 acount。是不是 account？", "no command acount. Is it account?"),
+        (["account", "lst"], "没有命令 lst。是不是 list 或 set？", "no command lst. Is it list or set?"),
+        (["events", "--folow"], "没有选项 --folow。是不是 --follow？", "no option --folow. Is it --follow?"),
+        (["serve", "--bogus"], "没有选项 --bogus。用 --help", "no option --bogus. --help"),
+        (["0123456789abcdef"], "没有这个命令。用 --help", "no such command. --help"),
+    ],
+)
+def test_a_typo_is_named_and_what_was_meant_is_asked(
+    terminal: Terminal, words: list[str], chinese: str, english: str
+) -> None:
+    """Whoever reads the name of the right command behind "there is no" looks for another program."""
+    assert chinese in terminal.type(*words, "--lang", "zh", code=2).stderr
+    assert english in terminal.type(*words, "--lang", "en", code=2).stderr
+
+
+def test_a_hub_that_is_none_is_told_by_where_it_was_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of last week is not looked for behind an option that nobody typed."""
+    option = terminal.type("account", "list", "--hub", "foo", code=2).stderr
+    assert "--hub wants" in option
+    assert "http://127.0.0.1:8600" in option
+    monkeypatch.setenv("ZHONGKONG_HUB", "foo")
+    assert "ZHONGKONG_HUB wants" in terminal.type("account", "list", code=2).stderr
+    assert "ZHONGKONG_HUB 需要" in terminal.type("account", "list", "--lang", "zh", code=2).stderr
+    assert "--hub wants" in terminal.type("account", "list", "--hub", "foo", code=2).stderr
+
+
+def test_a_secret_in_place_of_a_command_is_not_repeated(terminal: Terminal) -> None:
+    """What a terminal shows is kept by it."""
+    secret = "0123456789abcdef0123456789abcdef"
+    assert secret not in terminal.type(secret, code=2).output
+    assert secret not in terminal.type("account", secret, code=2).output
+
+
 def test_a_failure_is_one_json_object_on_stderr_for_programs(terminal: Terminal) -> None:
     """They decide by `code`; stdout holds an answer or nothing."""
+    terminal.type("db", "upgrade")
     for words, code in ((["account", "show", "wx1111"], 3), (["serve", "--port", "x"], 2), (["events", "--folow"], 2)):
         failed = terminal.type(*words, "--json", code=code)
         assert failed.stdout == ""
         assert {"code", "detail"} <= set(json.loads(failed.stderr.splitlines()[-1]))
+
+
+def test_without_a_terminal_nobody_is_asked(terminal: Terminal, shop: str) -> None:
+    """A job of the night waits for no answer: it is told which option or argument to give."""
+    key = terminal.read("key", "create", "shop", "--appid", shop, shows=True)["id"]
+    for words, told in (
+        (["account", "remove", shop], "--yes"),
+        (["key", "revoke", key], "--yes"),
+        (["account", "add", "--kind", "wecom"], "corpid:name"),
+    ):
+        refused = terminal.type(*words, code=2)
+        assert told in refused.stderr
+        assert "[y/N]" not in refused.stderr
+        assert _is_chinese(terminal.type(*words, "--lang", "zh", code=2).stderr)
+        (line,) = terminal.type(*words, "--json", code=2).stderr.splitlines()
+        assert {"code", "detail"} <= set(json.loads(line))
+    assert [one["id"] for one in terminal.read("key", "list")["keys"]] == [key]
+    assert terminal.read("account", "show", shop)["appid"] == shop
 
 
 def test_a_mistake_of_ours_is_told_without_what_it_held(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,14 +273,17 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(builtins, "__import__", without_click)
     monkeypatch.setenv("ZHONGKONG_LANG", "en")
+    heeded = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit) as caught:
         main()
+    signal.signal(signal.SIGINT, heeded)  # a program that ends has no more use for it
     assert "pip install" in str(caught.value.code)
     assert "click" in str(caught.value.code)
 
 
-def test_without_a_terminal_everything_works_and_nothing_is_coloured(home: Path) -> None:
+def test_without_a_terminal_everything_works_and_nothing_is_coloured(home: Path, terminal: Terminal) -> None:
     """In a container, a pipe or CI there is nobody to draw for."""
+    terminal.type("db", "upgrade")
     command = [sys.executable, "-c", "from zhongkong.cli import main; main()", "key", "list"]
     ended = subprocess.run(
         command,

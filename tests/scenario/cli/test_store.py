@@ -83,3 +83,31 @@ def test_another_seal_is_refused_and_nothing_made_anew(terminal: Terminal, shop:
     assert "another seal" in terminal.type("account", "list", code=7).stderr
     (directory / "kept.seal").replace(directory / "zhongkong.seal")
     assert shop in terminal.type("account", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "list"),
+        ("account", "show", "wx0123456789abcdef"),
+        ("account", "set", "wx0123456789abcdef"),
+        ("token", "wx0123456789abcdef"),
+        ("key", "list"),
+        ("key", "rotate", "nobody00"),
+        ("events",),
+        ("seal", "rotate"),
+    ],
+    ids=" ".join,
+)
+def test_a_typo_in_where_the_store_is_makes_no_other_one(
+    terminal: Terminal, shop: str, home: Path, words: tuple[str, ...]
+) -> None:
+    """Whoever looks at an empty store by mistake takes his accounts for lost, and has two stores from then on."""
+    assert shop
+    typo = home / "typo"
+    refused = terminal.type(*words, "--data-dir", str(typo), code=7).stderr
+    assert str(typo / "zhongkong.db") in refused
+    assert "--data-dir" in refused
+    assert "account add" in refused
+    assert not typo.exists()
+    assert str(typo) in terminal.type(*words, "--data-dir", str(typo), "--lang", "zh", code=7).stderr

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from zhongkong.adapters.stores.addresses import FileAddress, parse_address
@@ -21,7 +20,7 @@ from zhongkong.cli.doctor.storage import look_at_bell, look_at_settings, look_at
 from zhongkong.cli.doctor.tls import look_at_tls
 from zhongkong.cli.exits import Exit
 from zhongkong.cli.session import Session
-from zhongkong.cli.tables import open_console
+from zhongkong.cli.tables import build_grid, open_console
 from zhongkong.cli.words import Command, hub_option
 from zhongkong.core.model import Account, Kind, Mode
 from zhongkong.errors import ZhongkongError
@@ -119,7 +118,7 @@ async def _look_at_hub_there(session: Session, url: str, findings: Findings) -> 
 
 
 def _show(session: Session, findings: Findings) -> None:
-    grid = Table.grid(padding=(0, 1))
+    grid = build_grid(3)
     for finding in findings.found:
         mark, colour = MARKS[finding.state]
         grid.add_row(Text(mark, colour), Text(session.text(f"label_area_{finding.area}"), "bold"), Text(finding.text))
