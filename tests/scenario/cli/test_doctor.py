@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import sys
@@ -15,16 +16,25 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.scenario.cli.house import Platform, Terminal
+from tests.scenario.cli.house import Platform, Terminal, end, started
 from tests.scenario.end_to_end.programs import find_free_port
 from zhongkong.adapters.platform import Stamp
 from zhongkong.cli.doctor.findings import Findings, State
 from zhongkong.cli.doctor.network import compare_clocks, look_at_hub
+from zhongkong.cli.doctor.storage import Looked
+from zhongkong.hub.api.state import identify
 from zhongkong.settings import default_data_dir
 
 
 def _codes(told: dict[str, Any], state: str) -> set[str]:
     return {finding["code"] for finding in told["findings"] if finding["state"] == state}
+
+
+@pytest.fixture(autouse=True)
+def _port(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub of this machine's may be at the usual one, and on another store."""
+    assert home.is_dir()  # made before: it forgets variables of ours
+    monkeypatch.setenv("ZHONGKONG_PORT", str(find_free_port()))
 
 
 @pytest.fixture
@@ -60,7 +70,6 @@ def test_before_the_first_start_there_is_nothing_to_mend_here_and_nothing_is_mad
 ) -> None:
     """Looking changes nothing."""
     monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
-    monkeypatch.setenv("ZHONGKONG_PORT", str(find_free_port()))  # a hub of this machine's may be at the usual one
     told = terminal.read("doctor", code=1)
     assert _codes(told, "todo") == {"doctor_no_way"}
     assert {"doctor_seal_none", "doctor_store_none", "doctor_hub_away"} <= _codes(told, "note")
@@ -197,10 +206,52 @@ def test_a_hub_that_lost_its_store_is_told_by_what_it_says_itself(store: str, co
         app = web.Application()
         app.router.add_get("/{name}", answer)
         async with TestServer(app) as server:
-            await look_at_hub(str(server.make_url("")).rstrip("/"), findings)
+            await look_at_hub(str(server.make_url("")).rstrip("/"), Looked(opens=False), findings)
 
     asyncio.run(look())
     assert [one.code for one in findings.found] == ["doctor_hub", *([code] if code else [])]
+
+
+def test_a_hub_that_serves_another_store_is_told(
+    terminal: Terminal, home: Path, shop: str, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    """Served with one data directory, asked about with another: what is added here, that hub never knows."""
+    assert shop
+    with started("serve", "--port", os.environ["ZHONGKONG_PORT"], "--json", home=home) as hub:
+        assert hub.stdout is not None
+        hub.stdout.readline()
+        assert "doctor_hub" in _codes(terminal.read("doctor"), "good")
+        monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)  # where no account is, the platform itself is looked at
+        monkeypatch.setenv("ZHONGKONG_DATA_DIR", "other")
+        assert "doctor_hub_other_store" in _codes(terminal.read("doctor", code=1), "todo")
+        terminal.type("db", "upgrade")
+        (told,) = [
+            one for one in terminal.read("doctor", code=1)["findings"] if one["code"] == "doctor_hub_other_store"
+        ]
+        assert str(Path("other/zhongkong.db")) in told["text"]
+        assert end(hub)[0] == 0
+
+
+def test_a_hub_is_compared_with_what_can_be_known() -> None:
+    """A store that cannot be looked into, and a hub of an older version, say nothing."""
+
+    async def look(store: Looked, told: dict[str, str]) -> list[str]:
+        findings, app = Findings("en"), web.Application()
+
+        async def answer(_: web.Request) -> web.Response:
+            return web.json_response({"version": "1", "store": "ok", **told})
+
+        app.router.add_get("/{name}", answer)
+        async with TestServer(app) as server:
+            await look_at_hub(str(server.make_url("")).rstrip("/"), store, findings)
+        return [one.code for one in findings.found if one.state is State.TODO]
+
+    ours, other = {"store_id": identify("ours")}, {"store_id": identify("other")}
+    assert asyncio.run(look(Looked(opens=True, place="here", incarnation="ours"), ours)) == []
+    assert asyncio.run(look(Looked(opens=True, place="here", incarnation="ours"), other)) == ["doctor_hub_other_store"]
+    assert asyncio.run(look(Looked(opens=False, place="here", incarnation=""), other)) == ["doctor_hub_other_store"]
+    assert asyncio.run(look(Looked(opens=False), other)) == []
+    assert asyncio.run(look(Looked(opens=True, place="here", incarnation="ours"), {})) == []
 
 
 def test_a_disk_that_is_nearly_full_is_told(terminal: Terminal, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,19 +55,19 @@ async def _look(session: Session, findings: Findings) -> None:
     if settings is None:
         return
     findings.lang = session.lang
-    opens = look_at_storage(settings, findings)
-    knows_accounts = opens or not findings.has_todo(Area.STORE, Area.SEAL)
+    store = look_at_storage(settings, findings)
+    knows_accounts = store.opens or not findings.has_todo(Area.STORE, Area.SEAL)
     await look_at_bell(settings, findings)
     settings = replace(settings, store_bell="")  # it was looked at; nothing else needs it
-    await look_at_hub(url_of(settings.host, settings.port), findings)
+    await look_at_hub(url_of(settings.host, settings.port), store, findings)
     await look_at_tls(settings, findings)
-    accounts = await _look_at_accounts_here(settings, findings) if opens else []
+    accounts = await _look_at_accounts_here(settings, findings) if store.opens else []
     followers = [account for account in accounts if account.mode is Mode.FOLLOW]
     urls = {account.base_url for account in accounts if account.mode is not Mode.FOLLOW}
     for url in sorted(urls) or ([PLATFORM_URL] if knows_accounts and not followers else []):
         await look_at_platform(url, settings.egress_proxy, findings)
     await look_at_leaders(followers, findings)
-    await look_at_sinks(settings, findings, store_opens=opens)
+    await look_at_sinks(settings, findings, store_opens=store.opens)
 
 
 async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list[Account]:

@@ -14,7 +14,9 @@ from zhongkong.adapters.connections import Way
 from zhongkong.adapters.names import SystemNames
 from zhongkong.adapters.platform import AiohttpPlatform, Stamp
 from zhongkong.cli.doctor.findings import Area, Findings
+from zhongkong.cli.doctor.storage import Looked
 from zhongkong.core.model import Account, AccountKind, Seconds, Secret
+from zhongkong.hub.api.state import identify
 from zhongkong.wechat.endpoints import is_platform_host
 
 STEP_WITHIN: Seconds = 5.0
@@ -67,8 +69,8 @@ async def look_at_way(url: str, findings: Findings) -> bool:
     return True
 
 
-async def look_at_hub(url: str, findings: Findings) -> None:
-    """Look whether a hub runs on this machine, and has its store."""
+async def look_at_hub(url: str, store: Looked, findings: Findings) -> None:
+    """Look whether a hub runs on this machine, has its store, and whether that is the one that the settings name."""
     try:
         version = (await _ask_hub(f"{url}/healthz"))["version"]
     except (aiohttp.ClientError, TimeoutError, OSError):
@@ -77,17 +79,25 @@ async def look_at_hub(url: str, findings: Findings) -> None:
         findings.todo(Area.HUB, "doctor_hub_stranger", url=url)
     else:
         findings.good(Area.HUB, "doctor_hub", url=url, version=version)
-        await look_at_store_of(url, findings)
+        its_store = await look_at_store_of(url, findings)
+        if its_store and store.incarnation is not None and its_store != identify(store.incarnation):
+            findings.todo(Area.HUB, "doctor_hub_other_store", url=url, place=store.place)
 
 
-async def look_at_store_of(url: str, findings: Findings) -> None:
-    """Say what a hub itself says of its store, if that is trouble: from elsewhere all may look well."""
+async def look_at_store_of(url: str, findings: Findings) -> str:
+    """Say what a hub itself says of its store, if that is trouble: from elsewhere all may look well.
+
+    Return which store it is; empty where there is trouble, or a hub of an older version does not say.
+    """
     try:
-        store = (await _ask_hub(f"{url}/readyz"))["store"]
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
-        return  # what is wrong with it is told by whoever looked at the way
+        told = await _ask_hub(f"{url}/readyz")
+        store, store_id = told["store"], told.get("store_id", "")
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""  # what is wrong with it is told by whoever looked at the way
     if code := STORES.get(store):
         findings.todo(Area.HUB, code, url=url)
+        return ""
+    return str(store_id)
 
 
 async def _ask_hub(url: str) -> Any:  # noqa: ANN401 (JSON of whoever listens there)

@@ -7,6 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from zhongkong.adapters.certificates import CA_KEY_FILE, TLS_FILE
@@ -23,6 +24,16 @@ from zhongkong.settings import Settings, read_accounts
 
 ROOM = 100 * 1024 * 1024
 """Bytes that should be free: a store grows by its events, and its log is written beside it."""
+
+
+class Looked(NamedTuple):
+    """What the rest of the looking needs to know of the store."""
+
+    opens: bool
+    """It can be opened as it is."""
+    place: str = ""
+    incarnation: str | None = None
+    """Which store it is: empty where there is none, None where that cannot be known."""
 
 
 def look_at_settings(session: Session, findings: Findings) -> Settings | None:
@@ -42,21 +53,21 @@ def look_at_settings(session: Session, findings: Findings) -> Settings | None:
     return settings
 
 
-def look_at_storage(settings: Settings, findings: Findings) -> bool:
-    """Look at seal, store, permissions and room; return whether the store can be opened as it is."""
+def look_at_storage(settings: Settings, findings: Findings) -> Looked:
+    """Look at seal, store, permissions and room."""
     try:
         address = parse_address(settings.store_url)
     except SettingInvalid as error:
         findings.error(Area.STORE, error)
-        return False
+        return Looked(opens=False)
     file = address.path if isinstance(address, FileAddress) else None
     seal = _look_at_seal(settings.seal_file, findings, store_is_there=file is not None and is_there(file))
-    opens = _look_at_store(address, settings, seal, findings)
+    looked = _look_at_store(address, settings, seal, findings)
     files = (settings.seal_file, file, *(settings.data_dir / name for name in (CA_KEY_FILE, TLS_FILE)))
     _look_at_modes(settings.data_dir, [one for one in files if one is not None], findings)
     if file is not None:
         _look_at_room(file, findings)
-    return opens
+    return looked
 
 
 async def look_at_bell(settings: Settings, findings: Findings) -> None:
@@ -96,15 +107,21 @@ def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> Fi
     return seal
 
 
-def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, findings: Findings) -> bool:
+def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, findings: Findings) -> Looked:
     if isinstance(address, FileAddress) and _is_absent(address.path):
         findings.note(Area.STORE, "doctor_store_none", path=address)
-        return False
+        return Looked(opens=False, place=str(address), incarnation="")
     try:
         facts = examine(address, settings.store_prefix)
     except (SettingInvalid, StoreError) as error:
         findings.error(Area.STORE, error)
-        return False
+        return Looked(opens=False)
+    return Looked(_judge_facts(facts, address, settings, seal, findings), str(address), facts.incarnation)
+
+
+def _judge_facts(
+    facts: StoreFacts, address: Address, settings: Settings, seal: FileSeal | None, findings: Findings
+) -> bool:
     if facts.server is not None:
         judge_server(facts.server, address, findings)
         if not facts.schema:
