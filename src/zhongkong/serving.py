@@ -253,7 +253,7 @@ def _make_private(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise StoreRefused("seal_unwritable", path=str(directory), why=why) from error
+        raise StoreRefused("directory_unmakeable", path=str(directory), why=why) from error
 
 
 async def _note_last_uses(keyring: Keyring) -> None:

@@ -254,6 +254,22 @@ def test_a_hub_is_compared_with_what_can_be_known() -> None:
     assert asyncio.run(look(Looked(opens=True, place="here", incarnation="ours"), {})) == []
 
 
+@pytest.mark.parametrize("owner", ["", "somebody"])
+def test_a_directory_that_cannot_be_written_is_told_before_the_first_start(
+    terminal: Terminal, home: Path, monkeypatch: pytest.MonkeyPatch, away: str, owner: str
+) -> None:
+    """There `serve` would fail; whether the mode or the owner is to be changed depends on whose it is."""
+    monkeypatch.setenv("ZHONGKONG_EGRESS_PROXY", away)
+    monkeypatch.setenv("ZHONGKONG_DATA_DIR", "data")
+    monkeypatch.setattr("os.access", lambda one, mode: not (mode & os.W_OK and Path(one) == home))  # root may do all
+    if owner:
+        monkeypatch.setattr("zhongkong.cli.doctor.storage.owner_of", lambda _: owner)
+    found = [one for one in terminal.read("doctor", code=1)["findings"] if one["code"].startswith("doctor_directory")]
+    (told,) = found
+    assert told["code"] == ("doctor_directory_of_another" if owner else "doctor_directory_shut")
+    assert str(home) in told["text"]
+
+
 def test_a_disk_that_is_nearly_full_is_told(terminal: Terminal, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it is full: then the store can no longer be written."""
     assert shop

@@ -15,6 +15,7 @@ from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import FileSeal
 from zhongkong.adapters.stores.addresses import Address, FileAddress, parse_address
 from zhongkong.adapters.stores.examining import StoreFacts, examine, is_there
+from zhongkong.adapters.stores.place import owner_of, user_here
 from zhongkong.cli.doctor.database import judge_server
 from zhongkong.cli.doctor.findings import Area, Findings
 from zhongkong.cli.session import Session
@@ -64,6 +65,7 @@ def look_at_storage(settings: Settings, findings: Findings) -> Looked:
     seal = _look_at_seal(settings.seal_file, findings, store_is_there=file is not None and is_there(file))
     looked = _look_at_store(address, settings, seal, findings)
     files = (settings.seal_file, file, *(settings.data_dir / name for name in (CA_KEY_FILE, TLS_FILE)))
+    _look_at_directories([one for one in (settings.seal_file, file) if one is not None], findings)
     _look_at_modes(settings.data_dir, [one for one in files if one is not None], findings)
     if file is not None:
         _look_at_room(file, findings)
@@ -172,8 +174,21 @@ def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -
 
 def _is_absent(path: Path) -> bool:
     """Say whether the file is not there; one that cannot be looked for because of a directory's owner may be."""
-    nearest = next((one for one in path.absolute().parents if is_there(one)), Path())
-    return not is_there(path) and os.access(nearest, os.X_OK)
+    return not is_there(path) and os.access(_nearest(path), os.X_OK)
+
+
+def _nearest(path: Path) -> Path:
+    """Return the directory that is to hold the file; if it is not there yet, the one in which it will be made."""
+    return next((one for one in path.absolute().parents if is_there(one)), Path())
+
+
+def _look_at_directories(paths: Iterable[Path], findings: Findings) -> None:
+    """Tell if a file that is not there yet cannot be made; what keeps one that is there from use is told before."""
+    for directory, path in {_nearest(one): one for one in paths if not is_there(one)}.items():
+        if not os.access(directory, os.W_OK | os.X_OK):
+            owner, user = owner_of(directory), user_here()
+            code = "doctor_directory_of_another" if owner != user else "doctor_directory_shut"
+            findings.todo(Area.FILES, code, path=path, directory=directory, owner=owner, user=user)
 
 
 def _look_at_modes(directory: Path, files: Iterable[Path], findings: Findings) -> None:
@@ -194,9 +209,7 @@ def _look_at_mode(path: Path, findings: Findings, *, shut: int = 0o077, code: st
 
 
 def _look_at_room(path: Path, findings: Findings) -> None:
-    directory = next((one for one in path.absolute().parents if is_there(one)), None)
-    if directory is None:
-        return
+    directory = _nearest(path)
     free = shutil.disk_usage(directory).free
     told = {"directory": directory, "megabytes": free // 2**20}
     if free < ROOM:
