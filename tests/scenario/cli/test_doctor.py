@@ -179,7 +179,12 @@ def test_an_account_that_is_blocked_is_told_with_its_fix(terminal: Terminal, pla
 def test_a_platform_out_of_reach_is_told_step_by_step(terminal: Terminal, shop: str, away: str) -> None:
     """A name, a connection, TLS, an answer: each has another person who mends it."""
     terminal.type("account", "set", shop, "--base-url", away, code=5)
-    assert "doctor_no_way" in _codes(terminal.read("doctor", code=1), "todo")
+    told = terminal.read("doctor", code=1)
+    assert "doctor_no_way" in _codes(told, "todo")
+    (text,) = [one["text"] for one in told["findings"] if one["code"] == "account_unreachable"]
+    assert shop in text  # of two accounts each is told
+    assert away in text  # a typing error is seen
+    assert "doctor" not in text
     terminal.type("account", "set", shop, "--base-url", "http://nobody.invalid", code=5)
     assert "doctor_no_name" in _codes(terminal.read("doctor", code=1), "todo")
 
