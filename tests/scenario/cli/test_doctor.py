@@ -192,7 +192,10 @@ def test_a_platform_out_of_reach_is_told_step_by_step(terminal: Terminal, shop: 
 def test_a_platform_that_speaks_no_tls_is_told(terminal: Terminal, shop: str, platform: Platform) -> None:
     """A proxy that rewrites TLS, or a wrong port, looks like this."""
     terminal.type("account", "set", shop, "--base-url", platform.url.replace("http", "https"), code=5)
-    assert "doctor_no_tls" in _codes(terminal.read("doctor", code=1), "todo")
+    told = terminal.read("doctor", code=1)
+    assert "doctor_speaks_no_tls" in _codes(told, "todo")
+    assert "certificate" not in " ".join(one["text"] for one in told["findings"] if one["state"] == "todo")
+    assert "[not_tls]" in next(one["text"] for one in told["findings"] if one["code"] == "account_unreachable")
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,9 @@ def test_a_hub_out_of_reach_or_another_program_is_told(
     monkeypatch.setenv("ZHONGKONG_KEY", "zk_abcdefgh_0123456789012345678901234567890")
     terminal.secrets.add("zk_abcdefgh_0123456789012345678901234567890")
     assert "refused" in terminal.type("account", "list", "--hub", "http://127.0.0.1:1", code=5).stderr.lower()
+    assert "cannot be resolved" in terminal.type("account", "list", "--hub", "http://nobody.invalid", code=5).stderr
+    over_tls = platform.url.replace("http:", "https:")
+    assert "speaks no TLS" in terminal.type("account", "list", "--hub", over_tls, code=5).stderr
     assert "not speak like a hub" in terminal.type("account", "list", "--hub", platform.url, code=5).stderr
     assert terminal.read("doctor", "--hub", platform.url, code=1)["well"] is False
 

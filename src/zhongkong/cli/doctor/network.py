@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from zhongkong.adapters.clock import MachineClock
-from zhongkong.adapters.connections import Way
+from zhongkong.adapters.connections import Way, speaks_no_tls
 from zhongkong.adapters.names import SystemNames
 from zhongkong.adapters.platform import AiohttpPlatform, Stamp
 from zhongkong.cli.doctor.findings import Area, Findings
@@ -58,7 +58,9 @@ async def look_at_way(url: str, findings: Findings) -> bool:
         async with asyncio.timeout(STEP_WITHIN):
             _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if is_tls else None)
     except ssl.SSLError as error:
-        findings.todo(Area.NETWORK, "doctor_no_tls", host=host, why=error.reason or type(error).__name__)
+        code = "doctor_speaks_no_tls" if speaks_no_tls(error) else "doctor_no_tls"
+        why = error.reason or type(error).__name__
+        findings.todo(Area.NETWORK, code, url=url, host=host, port=port, why=why)
         return False
     except (OSError, TimeoutError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
