@@ -176,6 +176,37 @@ def test_an_account_that_is_blocked_is_told_with_its_fix(terminal: Terminal, pla
     assert f"zhongkong account set {platform.appid}" in shown
 
 
+def test_a_declared_account_is_mended_in_the_settings_and_by_a_restart(
+    terminal: Terminal, home: Path, platform: Platform
+) -> None:
+    """`account set` may not change it, and a file that was corrected is read at the next start only."""
+    secret = home / "secret"
+    secret.write_text("0" * 32)
+    declared = f"[[account]]\nappid = '{platform.appid}'\nbase_url = '{platform.url}'\nsecret_file = 'secret'\n"
+    (home / "zhongkong.toml").write_text(declared)
+
+    def look(code: int = 1) -> dict[str, str]:
+        return {one["code"]: one["text"] for one in terminal.read("doctor", code=code)["findings"]}
+
+    def serve() -> None:
+        with started("serve", "--json", "--port", "0", home=home) as hub:
+            assert hub.stdout is not None
+            hub.stdout.readline()
+            end(hub)
+
+    serve()
+    terminal.type("account", "set", platform.appid, code=4)
+    told = look()
+    assert "doctor_declared_otherwise" not in told
+    assert "in the settings by [[account]]" in told["account_blocked"]
+    assert "restart the hub" in told["account_blocked"]
+    secret.write_text(platform.secret)
+    assert platform.appid in look()["doctor_declared_otherwise"]
+    serve()
+    terminal.type("account", "set", platform.appid)
+    assert "doctor_declared_otherwise" not in look(code=0)
+
+
 def test_a_platform_out_of_reach_is_told_step_by_step(terminal: Terminal, shop: str, away: str) -> None:
     """A name, a connection, TLS, an answer: each has another person who mends it."""
     terminal.type("account", "set", shop, "--base-url", away, code=5)
