@@ -288,8 +288,8 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
         build_context(settings.data_dir / TLS_FILE, None)  # the same
     doors = _Doors(
         main=bind(settings.host, settings.port, listens=False),
-        tls=bind(settings.host, settings.tls_port, listens=False) if settings.tls_port else None,
-        measures=bind(*settings.metrics_bind, listens=False) if settings.metrics_bind else None,
+        tls=bind(settings.host, settings.tls_port, listens=False, flag="--tls-port") if settings.tls_port else None,
+        measures=bind(*settings.metrics_bind, listens=False, flag="--metrics-bind") if settings.metrics_bind else None,
     )
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         first_key, seal_made = runner.run(_prepare(settings, accounts, doors))
@@ -333,9 +333,9 @@ class _Doors(NamedTuple):
 
         Raises: SettingInvalid.
         """
-        for door in self:
+        for door, flag in zip(self, ("--port", "--tls-port", "--metrics-bind"), strict=True):
             if door is not None:
-                listen(door)
+                listen(door, flag)
 
 
 async def _serve_one(

@@ -101,7 +101,7 @@ def sandbox(session: Session, /, host: str, port: str | None, **options: Any) ->
         raise SettingInvalid("cli_sandbox_data", path=str(options["data"])) from error
     except OSError as error:
         raise SettingInvalid(
-            _why_not(error), host=host, port=settings.sandbox_port, path=str(options["data"])
+            _why_not(error), host=host, port=settings.sandbox_port, flag="--port", path=str(options["data"])
         ) from error
 
 

@@ -271,6 +271,28 @@ def test_a_hub_that_serves_another_store_is_told(
         assert end(hub)[0] == 0
 
 
+def test_what_else_listens_where_the_hub_should_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There `serve` would say that the port is in use: a hub that was stopped, an SSH server."""
+    monkeypatch.setattr("zhongkong.cli.doctor.network.STEP_WITHIN", 0.2)
+
+    async def look(listening: socket.socket) -> list[str]:
+        findings = Findings("en")
+        await look_at_hub(f"http://127.0.0.1:{listening.getsockname()[1]}", Looked(opens=False), findings)
+        return [one.code for one in findings.found]
+
+    async def look_at_ssh() -> list[str]:
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            return await look(server.sockets[0])
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as mute:
+        assert asyncio.run(look(mute)) == ["doctor_hub_mute"]
+    assert asyncio.run(look_at_ssh()) == ["doctor_hub_stranger"]
+
+
 def test_a_hub_is_compared_with_what_can_be_known() -> None:
     """A store that cannot be looked into, and a hub of an older version, say nothing."""
 

@@ -75,9 +75,11 @@ async def look_at_hub(url: str, store: Looked, findings: Findings) -> None:
     """Look whether a hub runs on this machine, has its store, and whether that is the one that the settings name."""
     try:
         version = (await _ask_hub(f"{url}/healthz"))["version"]
-    except (aiohttp.ClientError, TimeoutError, OSError):
+    except aiohttp.ClientConnectorError:
         findings.note(Area.HUB, "doctor_hub_away", url=url)
-    except (ValueError, LookupError, TypeError):
+    except TimeoutError:
+        findings.todo(Area.HUB, "doctor_hub_mute", url=url)
+    except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError):
         findings.todo(Area.HUB, "doctor_hub_stranger", url=url)
     else:
         findings.good(Area.HUB, "doctor_hub", url=url, version=version)
