@@ -424,8 +424,8 @@ class Refresher:
         return account
 
 
-def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds) -> CredentialUnavailable:
-    """Return the error for a slot that has nothing to hand out: why, and when to ask again."""
+def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds, *, text: str = "") -> CredentialUnavailable:
+    """Return the error for a slot that has nothing to hand out: why, and when to ask again; `text` as in the error."""
     if trouble is None:
         return CredentialUnavailable(slot.appid, slot.kind, "refreshing", retry_after=max(wait, 0.0))
     errcode: dict[str, Any] = {} if trouble.errcode is None else {"errcode": trouble.errcode}
@@ -436,5 +436,6 @@ def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds) -> Credentia
         retry_after=max(wait, 0.0),
         errmsg=trouble.errmsg,
         rid=trouble.rid,
+        text=text,
         **errcode,
     )

@@ -120,9 +120,9 @@ def explain_trouble(
 def explain_error(error: ZhongkongError, lang: Language) -> str:
     """Return the text for an error; where no credential could be had, the cause follows."""
     wait = {} if error.retry_after is None else {"retry_after": max(1, ceil(error.retry_after))}
-    text = render(error.code, lang, **error.values, **wait)
     if not isinstance(error, CredentialUnavailable):
-        return text
+        return render(error.code, lang, **error.values, **wait)
+    text = render(error.text, lang, **error.values, **wait)
     return f"{text} {_explain_state(error.cause, lang, error.appid, error.values)}"
 
 
