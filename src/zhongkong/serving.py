@@ -117,7 +117,10 @@ async def seat_store(settings: Settings) -> AsyncIterator[tuple[SqlStore, FileSe
     if not is_there(settings.seal_file):
         _judge_absent_seal(address, settings)
     seal = FileSeal(settings.seal_file)
-    store = await open_at(address, seal, settings.store_prefix)
+    try:
+        store = await open_at(address, seal, settings.store_prefix)
+    except WrongSeal as error:
+        raise WrongSeal("seal_does_not_fit", path=str(settings.seal_file), store=str(address)) from error
     try:
         yield store, seal
     finally:

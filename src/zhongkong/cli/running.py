@@ -77,7 +77,8 @@ def _welcome(session: Session, welcome: Welcome) -> None:
     if welcome.first_key is not None:
         session.say("cli_first_key")
         click.echo(f"\n  export ZHONGKONG_KEY={welcome.first_key.reveal()}\n")
-        session.say("cli_next_account")
+        if not welcome.accounts:
+            session.say("cli_next_account")
 
 
 # --- sandbox

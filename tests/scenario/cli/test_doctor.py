@@ -153,7 +153,11 @@ def test_a_lost_or_wrong_seal_is_told_and_none_is_made(terminal: Terminal, shop:
     assert not seal.exists()
     terminal.type("db", "upgrade", "--data-dir", "other")
     shutil.copy("other/zhongkong.seal", seal)
-    assert "seal_of_another_store" in _codes(terminal.read("doctor", code=1), "todo")
+    (told,) = [one["text"] for one in terminal.read("doctor", code=1)["findings"] if one["code"] == "seal_does_not_fit"]
+    refused = terminal.type("account", "list", code=7).stderr
+    for place in (str(seal), str(default_data_dir() / "zhongkong.db")):
+        assert place in told
+        assert place in refused
     seal.write_bytes(kept)
     assert terminal.read("doctor")["well"] is True
 

@@ -126,7 +126,9 @@ def test_declared_accounts_are_served_and_changed_in_the_settings_only(
     with started("serve", home=home) as hub:
         assert hub.stdout is not None
         assert "1 account(s) declared" in hub.stdout.readline()
-        end(hub)
+        said = end(hub)[1]
+        assert "ZHONGKONG_KEY" in said
+        assert "add an account" not in said
     assert terminal.read("account", "show", platform.appid)["declared"] is True
     terminal.type("account", "set", platform.appid, "--name", "x", code=2)
     terminal.type("account", "remove", platform.appid, "--yes", code=2)

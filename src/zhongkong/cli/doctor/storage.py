@@ -138,7 +138,7 @@ def _judge_facts(
     return (
         _judge_schema(facts, address, findings)
         and _judge_standing(facts, findings)
-        and _judge_check(facts, seal, findings)
+        and _judge_check(facts, address, seal, findings)
     )
 
 
@@ -159,11 +159,11 @@ def _judge_schema(facts: StoreFacts, address: Address, findings: Findings) -> bo
     return False
 
 
-def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -> bool:
+def _judge_check(facts: StoreFacts, address: Address, seal: FileSeal | None, findings: Findings) -> bool:
     if seal is None:
         return False
     if not seal.knows(facts.seal_check):
-        findings.todo(Area.SEAL, "seal_of_another_store")
+        findings.todo(Area.SEAL, "seal_does_not_fit", path=seal.path, store=address)
         return False
     if seal.check != facts.seal_check:
         findings.todo(Area.SEAL, "doctor_seal_half_rotated")
