@@ -76,10 +76,15 @@ class CredentialUnavailable(ZhongkongError):
         *,
         retry_after: float,
         code: str = "credential_unavailable",
+        text: str = "",
         **values: Value,
     ) -> None:
-        """Say which credential is missing, why, and when to ask again; `code` where it was asked for otherwise."""
+        """Say which credential is missing, why, and when to ask again; `code` where it was asked for otherwise.
+
+        `text` is the code of the words for people where those of `code`, by which programs go, would not be true.
+        """
         super().__init__(code, retry_after=retry_after, appid=appid, kind=kind, cause=cause, **values)
+        self.text = text or code
         self.appid = appid
         self.kind = kind
         self.cause = cause

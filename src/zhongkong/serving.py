@@ -117,7 +117,10 @@ async def seat_store(settings: Settings) -> AsyncIterator[tuple[SqlStore, FileSe
     if not is_there(settings.seal_file):
         _judge_absent_seal(address, settings)
     seal = FileSeal(settings.seal_file)
-    store = await open_at(address, seal, settings.store_prefix)
+    try:
+        store = await open_at(address, seal, settings.store_prefix)
+    except WrongSeal as error:
+        raise WrongSeal("seal_does_not_fit", path=str(settings.seal_file), store=str(address)) from error
     try:
         yield store, seal
     finally:
@@ -253,7 +256,7 @@ def _make_private(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise StoreRefused("seal_unwritable", path=str(directory), why=why) from error
+        raise StoreRefused("directory_unmakeable", path=str(directory), why=why) from error
 
 
 async def _note_last_uses(keyring: Keyring) -> None:
@@ -288,8 +291,8 @@ def serve(settings: Settings, accounts: Sequence[Account], announce: Callable[[W
         build_context(settings.data_dir / TLS_FILE, None)  # the same
     doors = _Doors(
         main=bind(settings.host, settings.port, listens=False),
-        tls=bind(settings.host, settings.tls_port, listens=False) if settings.tls_port else None,
-        measures=bind(*settings.metrics_bind, listens=False) if settings.metrics_bind else None,
+        tls=bind(settings.host, settings.tls_port, listens=False, flag="--tls-port") if settings.tls_port else None,
+        measures=bind(*settings.metrics_bind, listens=False, flag="--metrics-bind") if settings.metrics_bind else None,
     )
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         first_key, seal_made = runner.run(_prepare(settings, accounts, doors))
@@ -333,9 +336,9 @@ class _Doors(NamedTuple):
 
         Raises: SettingInvalid.
         """
-        for door in self:
+        for door, flag in zip(self, ("--port", "--tls-port", "--metrics-bind"), strict=True):
             if door is not None:
-                listen(door)
+                listen(door, flag)
 
 
 async def _serve_one(

@@ -162,6 +162,14 @@ def test_every_setting_has_its_help() -> None:
     assert {f"setting_help_{setting.field}" for setting in table()} <= codes()
 
 
+@pytest.mark.parametrize("text", ["port = 1\nport = 2\n", "[store]\nbell = ''\n[store]\nprefix = 'a'\n"])
+def test_what_is_written_twice_is_called_so(tmp_path: Path, text: str) -> None:
+    """A place alone sends the eye over a line in which nothing is wrong."""
+    error = _refused(_write(tmp_path, text))
+    assert error.code == "setting_file_twice"
+    assert "line" in str(error.values["why"])
+
+
 def test_a_malformed_file_is_told_by_its_place_and_not_quoted(tmp_path: Path) -> None:
     """What stands in the wrong place may be a secret."""
     error = _refused(_write(tmp_path, "port = 1\nsecret = hush-hush\n"))

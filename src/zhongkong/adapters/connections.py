@@ -143,6 +143,8 @@ class _SentAlready(aiohttp.ClientError):
     """The connection broke after a byte of the request may have left."""
 
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL makes of the first bytes of something else, by its version and theirs."""
 WHY_NOT_SENT: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "name_unknown"),
     (aiohttp.ClientProxyConnectionError, "proxy_failed"),
@@ -165,6 +167,13 @@ WHY_AMBIGUOUS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+def speaks_no_tls(error: BaseException) -> bool:
+    """Say whether what answered a TLS handshake was no TLS at all: plain HTTP mostly, of the server or of a proxy."""
+    return isinstance(error, ssl.SSLError) and error.reason in _NO_TLS
+
+
 def find_why(error: Exception, known: tuple[tuple[type[Exception], str], ...]) -> str:
     """Return the code of what happened; an error that nobody foresaw gives its type's name, and no more."""
+    if isinstance(error, aiohttp.ClientConnectorSSLError) and speaks_no_tls(error.os_error):
+        return "not_tls"
     return next((why for kind, why in known if isinstance(error, kind)), f"unexpected_{type(error).__name__}")

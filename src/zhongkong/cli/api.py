@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from urllib.parse import unquote
 import aiohttp
 from starlette.types import ASGIApp, Message
 
+from zhongkong.adapters.connections import speaks_no_tls
 from zhongkong.adapters.courier import HttpCourier
 from zhongkong.adapters.stores.memory import MemoryStore
 from zhongkong.core.grants import Grant, Key, hash_key
@@ -157,7 +159,7 @@ class ApiThere:
             async with self._session.request(method, self.url + path, json=body, allow_redirects=False) as answer:
                 return _read(answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise self._refused("hub_unreachable", why=_why(error)) from error
+            raise self._refused(_code_of(error), why=_why(error)) from error
         except ValueError as error:
             raise self._refused("hub_not_understood") from error
 
@@ -166,9 +168,26 @@ class ApiThere:
         return ApiRefused({"code": code, "status": 503, "detail": detail})
 
 
+def _code_of(error: BaseException) -> str:
+    """Return the code of the text for a hub that was not reached."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "hub_name_unknown"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "hub_speaks_no_tls" if speaks_no_tls(_cause(error)) else "hub_no_tls"
+    return "hub_unreachable"
+
+
+def _cause(error: BaseException) -> BaseException:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error.certificate_error
+    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+
+
 def _why(error: BaseException) -> str:
     """Return why a hub was not reached; the HTTP client's own words may hold more than one wants to show."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    cause = _cause(error)
+    if isinstance(cause, ssl.SSLError):
+        return cause.reason or type(cause).__name__
     number = cause.errno if isinstance(cause, OSError) else None
     return os.strerror(number) if number else type(cause).__name__
 

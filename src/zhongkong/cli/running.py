@@ -77,7 +77,8 @@ def _welcome(session: Session, welcome: Welcome) -> None:
     if welcome.first_key is not None:
         session.say("cli_first_key")
         click.echo(f"\n  export ZHONGKONG_KEY={welcome.first_key.reveal()}\n")
-        session.say("cli_next_account")
+        if not welcome.accounts:
+            session.say("cli_next_account")
 
 
 # --- sandbox
@@ -103,7 +104,7 @@ def sandbox(session: Session, /, host: str, port: str | None, **options: Any) ->
         raise SettingInvalid("cli_sandbox_data_taken", path=str(options["data"])) from error
     except OSError as error:
         raise SettingInvalid(
-            _why_not(error), host=host, port=settings.sandbox_port, path=str(options["data"])
+            _why_not(error), host=host, port=settings.sandbox_port, flag="--port", path=str(options["data"])
         ) from error
 
 

@@ -17,6 +17,7 @@ from zhongkong.core.model import (
     Instant,
     Mode,
     Outcome,
+    Record,
     Seconds,
     Secret,
     Slot,
@@ -24,6 +25,7 @@ from zhongkong.core.model import (
     home_of,
 )
 from zhongkong.core.ports import FullStore, Order, Platform
+from zhongkong.core.rounds import needs_mint
 from zhongkong.errors import AccountRejected, AccountUnknown, RequestRefused, WrongSeal, ZhongkongError
 from zhongkong.hub.health import Health, health_of
 from zhongkong.keeper.keeper import PATIENCE, Keeper
@@ -79,7 +81,8 @@ class Admin:
         """Change fields of an account and say which are others now; where none is, what waits is tried now.
 
         A new secret is tried before it replaces the old one, by a call that ends no token; so is whatever decides
-        about following. Who no longer follows asks the platform itself, unless another base URL is named.
+        about following; and so is an account of which nothing changes and nothing waits, for that is what was asked.
+        Who no longer follows asks the platform itself, unless another base URL is named.
         Raises: AccountUnknown. RequestRefused: it is declared in the settings, a field does not go with its mode, or
         it could not be tried. PlatformError: the new secret was refused. In each case nothing was changed.
         """
@@ -96,6 +99,8 @@ class Admin:
         if new.secret != old.secret or (new.mode is Mode.FOLLOW and new.mints_otherwise_than(old)):
             await self._try_secret(new)
         fields = tuple(sorted(name for name in changes if getattr(new, name) != getattr(old, name)))
+        if not fields and not self._waits(Slot(appid)):
+            await self._try_secret(new, "account_not_tried")
         event = Event("account_changed", appid, {"by": by, "fields": ", ".join(fields)})
         return Changed(await self._put(new, event if fields else Event("account_tried", appid, {"by": by})), fields)
 
@@ -145,7 +150,12 @@ class Admin:
         """Ask in a way that ends no token."""
         return await self._platform.mint(Order(account, account.asking_mode, force=False))
 
-    async def _try_secret(self, account: Account) -> None:
+    def _waits(self, slot: Slot) -> bool:
+        """Say whether `settle` is going to ask for a credential."""
+        known = self._keeper.known
+        return needs_mint(known.record(slot) or Record(slot), known.now())
+
+    async def _try_secret(self, account: Account, code: str = "secret_not_tried") -> None:
         outcome = await self._try(account)
         _refuse_unfollowed(account, outcome)
         if isinstance(outcome, Refused):
@@ -155,7 +165,7 @@ class Admin:
         why = outcome.trouble.errmsg if isinstance(outcome, Withheld) else outcome.why
         if account.mode is Mode.FOLLOW:
             raise RequestRefused("leader_not_tried", appid=account.appid, why=why, retry_after=TRY_AGAIN)
-        raise RequestRefused("secret_not_tried", appid=account.appid, why=why, retry_after=TRY_AGAIN)
+        raise RequestRefused(code, appid=account.appid, why=why, retry_after=TRY_AGAIN)
 
     async def _put(self, account: Account, event: Event) -> Account:
         kept = await self._store.put_account(account)

@@ -176,8 +176,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int, *, listens: bool = True) -> socket.socket:
+def bind(host: str, port: int, *, listens: bool = True, flag: str = "--port") -> socket.socket:
     """Return a socket that listens, or one that does not yet: `listen` has it.
+
+    `flag` is what chooses the port, for who reads the error.
 
     It says TCP by name, unlike one of `socket.create_server`: else asyncio leaves Nagle on, and answers wait 40 ms.
     Raises: SettingInvalid: the port is taken or forbidden, or the host is none of this machine's.
@@ -187,7 +189,7 @@ def bind(host: str, port: int, *, listens: bool = True) -> socket.socket:
         family, kind, protocol, _, address = found[0]
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
+        raise SettingInvalid(_why_not_bound(error), host=host, port=port, flag=flag) from error
     try:
         if os.name == "posix":  # elsewhere it would let two programs share the port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -198,13 +200,13 @@ def bind(host: str, port: int, *, listens: bool = True) -> socket.socket:
             listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
+        raise SettingInvalid(_why_not_bound(error), host=host, port=port, flag=flag) from error
     listening.setblocking(False)  # noqa: FBT003 (the socket module's own signature)
     listening.set_inheritable(True)
     return listening
 
 
-def listen(bound: socket.socket) -> None:
+def listen(bound: socket.socket, flag: str = "--port") -> None:
     """Take connections from now on; until then whoever tries is refused, and asks elsewhere.
 
     Raises: SettingInvalid: another program that was bound at the same time was faster.
@@ -213,7 +215,7 @@ def listen(bound: socket.socket) -> None:
         bound.listen(BACKLOG)
     except OSError as error:
         host, port = address_of(bound)
-        raise SettingInvalid(_why_not_bound(error), host=host, port=port) from error
+        raise SettingInvalid(_why_not_bound(error), host=host, port=port, flag=flag) from error
 
 
 def _why_not_bound(error: OSError) -> str:

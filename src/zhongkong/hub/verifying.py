@@ -23,6 +23,7 @@ _WHYS = {
     "name_unknown": "dns",
     "certificate_invalid": "certificate",
     "tls_failed": "tls",
+    "not_tls": "tls",
     "connect_timeout": "closed",
     "connect_failed": "closed",
     "timeout": "silent",

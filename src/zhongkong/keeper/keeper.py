@@ -375,7 +375,8 @@ class Keeper:
             return self._still_valid(slot, record)
         if verdict is ProbeVerdict.DEAD:
             return await self._replaced(slot, record, patience)
-        raise unavailable(slot, unjudged(record), PROBES_APART)
+        text = "" if self.peek(slot) is None else "reject_unjudged"
+        raise unavailable(slot, unjudged(record), PROBES_APART, text=text)
 
     def _still_valid(self, slot: Slot, record: Record) -> Rejected:
         """The credential in `record` was found alive; another one may have taken its place since."""

@@ -71,6 +71,11 @@ class Knowledge:
         """By how much the store's clock had stepped at that poll, against ours; negative if it stepped back."""
         self._incarnation = ""
 
+    @property
+    def incarnation(self) -> str:
+        """Return which store it is that answered last; empty before the first poll."""
+        return self._incarnation
+
     # --- time
 
     def now(self) -> Instant:

@@ -40,6 +40,7 @@ from zhongkong.core.model import (
 )
 from zhongkong.core.ports import Clock, Order, Platform, Store
 from zhongkong.core.reject import BeginProbe, EndProbe, ProbeNow
+from zhongkong.core.retry import PERSON_STATES
 from zhongkong.core.rounds import PROBES_APART, next_ping_at
 from zhongkong.core.save import GiveBack, LeaseLost, Save, SaveAnswer, Saved
 from zhongkong.errors import (
@@ -424,10 +425,12 @@ class Refresher:
         return account
 
 
-def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds) -> CredentialUnavailable:
-    """Return the error for a slot that has nothing to hand out: why, and when to ask again."""
+def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds, *, text: str = "") -> CredentialUnavailable:
+    """Return the error for a slot that has nothing to hand out: why, and when to ask again; `text` as in the error."""
     if trouble is None:
         return CredentialUnavailable(slot.appid, slot.kind, "refreshing", retry_after=max(wait, 0.0))
+    if trouble.state in PERSON_STATES:
+        text = text or "credential_withheld"
     errcode: dict[str, Any] = {} if trouble.errcode is None else {"errcode": trouble.errcode}
     return CredentialUnavailable(
         slot.appid,
@@ -436,5 +439,6 @@ def unavailable(slot: Slot, trouble: Trouble | None, wait: Seconds) -> Credentia
         retry_after=max(wait, 0.0),
         errmsg=trouble.errmsg,
         rid=trouble.rid,
+        text=text,
         **errcode,
     )

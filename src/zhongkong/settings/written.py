@@ -16,6 +16,10 @@ TABLES = ("account", "sink")
 _HEADER = re.compile(r"\s*\[+\s*([\w.-]+)\s*\]")
 
 
+_TWICE = ("Cannot overwrite a value", "Cannot declare", "Duplicate inline table key")
+"""How the parser begins to speak of what was written before; the rest may quote it."""
+
+
 class Written:
     """The file as it is written."""
 
@@ -33,7 +37,8 @@ class Written:
             why = error.strerror or type(error).__name__
             raise SettingInvalid("setting_file_unreadable", where=str(file), why=why) from error
         except ValueError as error:
-            raise SettingInvalid("setting_file_malformed", where=str(file), why=_place_of(error)) from None
+            code = "setting_file_twice" if str(error).startswith(_TWICE) else "setting_file_malformed"
+            raise SettingInvalid(code, where=str(file), why=_place_of(error)) from None
         self._lines = text.splitlines()
 
     def values(self) -> list[tuple[str, object, str]]:

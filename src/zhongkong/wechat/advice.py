@@ -29,6 +29,8 @@ ADVISED = frozenset(
 """The errcodes of the token routes that have a text of their own, `errcode_<n>`, in `messages/texts/platform.toml`."""
 ADVISED_OF_WECOM = frozenset({-1, 40001, 40013, 40091, 45009, 48002, 60020})
 """The same of WeCom, `wecom_<n>`."""
+UNREACHED = frozenset({"unreachable", "leader_away"})
+"""States that have a second text, `trouble_<state>_at`, which names the address."""
 _NOT_ALLOWED_HERE = frozenset({40164, 45035, 61004})
 """One trouble, three codes: the address we come from is not on the allow-list."""
 _NOT_TRUSTED = 60020
@@ -100,11 +102,13 @@ def explain_trouble(
 ) -> str:
     """Return the text for a slot that is not well: the platform's refusal in words, or else what the state means.
 
-    `values` are those that the text of the state names besides the appid.
+    `values` are those that the text of the state names besides the appid; a `base_url` among them is named where it
+    was not reached. It is for administrators.
     """
     if errcode is None:
         named = {**(values or {}), "appid": appid}
-        return render(f"trouble_{state}", lang, **named) + (f" [{errmsg}]" if errmsg else "")
+        where = "_at" if state in UNREACHED and "base_url" in named else ""
+        return render(f"trouble_{state}{where}", lang, **named) + (f" [{errmsg}]" if errmsg else "")
     code, values = advise(appid, errcode, errmsg)
     if state == "refused" and is_refused_token(
         errcode, domain_of(appid)
@@ -116,9 +120,9 @@ def explain_trouble(
 def explain_error(error: ZhongkongError, lang: Language) -> str:
     """Return the text for an error; where no credential could be had, the cause follows."""
     wait = {} if error.retry_after is None else {"retry_after": max(1, ceil(error.retry_after))}
-    text = render(error.code, lang, **error.values, **wait)
     if not isinstance(error, CredentialUnavailable):
-        return text
+        return render(error.code, lang, **error.values, **wait)
+    text = render(error.text, lang, **error.values, **wait)
     return f"{text} {_explain_state(error.cause, lang, error.appid, error.values)}"
 
 

@@ -33,6 +33,7 @@ IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 NOBODY = 65534
 ME = getpwuid(os.geteuid()).pw_name
 ANOTHER = getpwuid(NOBODY if IS_ROOT else os.geteuid()).pw_name
+DIRECTORY = "store_directory_read_only" if IS_ROOT else "store_directory_shut"
 KEY = b"k" * 32
 BULK = Event("bulk", "", {"text": "x" * 100_000})
 
@@ -338,13 +339,14 @@ class TestAPersonMustAct:
         """Two users, one file: it says whose it is, and as whom this program runs."""
         open_and_close(shared)
         shared.path.chmod(0o644 if IS_ROOT else 0o444)
-        told(refusal_as_another(shared), "store_read_only", str(shared.path), shared.path.owner(), ANOTHER)
+        code = "store_read_only" if IS_ROOT else "store_shut"
+        told(refusal_as_another(shared), code, str(shared.path), shared.path.owner(), ANOTHER)
 
     def test_a_directory_of_another_user(self, shared: SqliteHarness) -> None:
         """The database's log lies beside the file, so that the directory must be writable too."""
         directory = shared.path.parent
         directory.chmod(0o755 if IS_ROOT else 0o555)
-        told(refusal_as_another(shared), "store_directory_read_only", str(directory), directory.owner(), ANOTHER)
+        told(refusal_as_another(shared), DIRECTORY, str(directory), directory.owner(), ANOTHER)
 
     def test_a_directory_that_cannot_be_entered(self, shared: SqliteHarness) -> None:
         """A closed door above is named as such, not as a directory that is missing."""
@@ -352,7 +354,7 @@ class TestAPersonMustAct:
         shared.path = closed / "data" / "hub.db"
         shared.path.parent.mkdir()
         closed.chmod(0o700 if IS_ROOT else 0o000)
-        told(refusal_as_another(shared), "store_directory_read_only", str(shared.path), f"{closed} ", ANOTHER)
+        told(refusal_as_another(shared), DIRECTORY, str(shared.path), f"{closed} ", ANOTHER)
 
 
 @pytest.fixture

@@ -89,7 +89,9 @@ def test_while_the_platform_refuses_a_token_is_not_to_be_had(terminal: Terminal,
     """A person must act: exit 4, and the words say what to do."""
     platform.do(lambda running: running.world.accounts[platform.appid].set_allow_list([]))
     terminal.type("account", "add", platform.appid, "--base-url", platform.url, stdin=platform.secret, code=4)
-    assert "allow-list" in terminal.type("token", platform.appid, code=4).stderr
+    told = terminal.type("token", platform.appid, code=4).stderr
+    assert "allow-list" in told
+    assert "until a person acts" in told
 
 
 @pytest.mark.parametrize("kind", ["jsapi_ticket", "wx_card_ticket"])

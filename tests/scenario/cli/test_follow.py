@@ -119,8 +119,8 @@ def test_a_leader_that_is_away_is_told_with_what_to_look_at(home: Path, terminal
         made = leader.make_key("this-environment", platform.appid)
         follow(terminal, leader, platform.appid, made["key"])
         terminal.secrets.add(platform.token())
-    told = terminal.type("account", "set", platform.appid)
-    assert "is well" in told.stdout  # it has a token, and need not ask for another yet
+    told = terminal.type("account", "set", platform.appid, code=5)  # it has a token, but tried is what is away
+    assert "could not be tried" in told.stderr
     found = findings(terminal, code=1)
     assert "doctor_no_way" in found
     assert "doctor_leader" not in found

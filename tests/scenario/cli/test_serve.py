@@ -123,6 +123,9 @@ def test_a_hub_out_of_reach_or_another_program_is_told(
     monkeypatch.setenv("ZHONGKONG_KEY", "zk_abcdefgh_0123456789012345678901234567890")
     terminal.secrets.add("zk_abcdefgh_0123456789012345678901234567890")
     assert "refused" in terminal.type("account", "list", "--hub", "http://127.0.0.1:1", code=5).stderr.lower()
+    assert "cannot be resolved" in terminal.type("account", "list", "--hub", "http://nobody.invalid", code=5).stderr
+    over_tls = platform.url.replace("http:", "https:")
+    assert "speaks no TLS" in terminal.type("account", "list", "--hub", over_tls, code=5).stderr
     assert "not speak like a hub" in terminal.type("account", "list", "--hub", platform.url, code=5).stderr
     assert terminal.read("doctor", "--hub", platform.url, code=1)["well"] is False
 
@@ -137,7 +140,9 @@ def test_declared_accounts_are_served_and_changed_in_the_settings_only(
     with started("serve", home=home) as hub:
         assert hub.stdout is not None
         assert "1 account(s) declared" in hub.stdout.readline()
-        end(hub)
+        said = end(hub)[1]
+        assert "ZHONGKONG_KEY" in said
+        assert "add an account" not in said
     assert terminal.read("account", "show", platform.appid)["declared"] is True
     terminal.type("account", "set", platform.appid, "--name", "x", code=2)
     terminal.type("account", "remove", platform.appid, "--yes", code=2)

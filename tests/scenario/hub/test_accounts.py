@@ -233,6 +233,25 @@ def test_generations_go_on_after_a_removal(house: House, admin: str) -> None:
     assert house.call("GET", PATH, admin).json()["generation"] == 2
 
 
+@pytest.mark.parametrize("body", [{}, {"secret": SECRET}])
+def test_an_account_that_is_well_is_tried_all_the_same(house: House, admin: str, body: dict[str, str]) -> None:
+    """Where nothing changes the platform is asked: it may refuse, or be away, while the token at hand is good."""
+    house.add_account()
+    before = house.world.accounts[APPID].stable.current
+    mints = len(house.platform.mints)
+    assert house.call("PATCH", ONE, admin, json=body).status_code == 200
+    assert len(house.platform.mints) == mints + 1
+    assert house.world.accounts[APPID].stable.current is before  # and nobody's token was ended
+    house.platform.fails_with = NotSent("connect_failed")
+    answer = house.call("PATCH", ONE, admin, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "account_not_tried")
+    house.platform.fails_with = Refused(40125, "invalid appsecret")
+    assert house.call("PATCH", ONE, admin, json=body).status_code == 422
+    events = [kept.event.code for kept in house.clock.run(house.store.events())]
+    assert events.count("account_tried") == 1
+    assert house.call("GET", PATH, admin).status_code == 200
+
+
 def test_an_admin_sees_the_accounts_that_his_key_covers(house: House) -> None:
     """One team, one key."""
     house.add_account()

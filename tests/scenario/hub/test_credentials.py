@@ -352,6 +352,8 @@ def test_a_reject_that_cannot_be_decided_says_when_to_come_again(house: House, r
     mints = len(house.platform.mints)
     answer = house.call("POST", REJECT, reader, json={"generation": 1})
     assert (answer.status_code, answer.json()["cause"]) == (503, "unanswered")
+    assert answer.json()["code"] == "credential_unavailable"  # programs, followers among them, go by it
+    assert "照常发放" in answer.json()["detail"]  # there is a token, and `GET` hands it out
     assert int(answer.headers["retry-after"]) >= 1
     assert len(house.platform.mints) == mints
 

@@ -195,8 +195,9 @@ def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(SettingInvalid) as refused:
-            bind("127.0.0.1", port)
-    assert (refused.value.code, refused.value.values) == ("port_taken", {"host": "127.0.0.1", "port": port})
+            bind("127.0.0.1", port, flag="--tls-port")
+    told = {"host": "127.0.0.1", "port": port, "flag": "--tls-port"}
+    assert (refused.value.code, refused.value.values) == ("port_taken", told)
 
 
 def test_an_address_that_is_not_here_is_named() -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.scenario.hub.house import APPID, OTHER, House
 from zhongkong.core.grants import Grant
 from zhongkong.core.model import Ambiguous, Mode
+from zhongkong.hub.api.state import identify
 from zhongkong.wechat.answers import Refused
 
 
@@ -24,7 +25,16 @@ def test_an_empty_hub_is_ready(house: House) -> None:
     """The first account is added over HTTP."""
     answer = house.call("GET", "/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "store": "ok", "slots": 0, "serving": 0, "unwell": []}
+    body = answer.json()
+    assert len(body.pop("store_id")) == 16
+    assert body == {"status": "ready", "store": "ok", "slots": 0, "serving": 0, "unwell": []}
+
+
+def test_stores_are_told_apart_by_an_id_that_gives_nothing_away() -> None:
+    """Anybody may ask for it; who was never told of a store has none to name."""
+    assert identify("") == ""
+    assert identify("one") == identify("one") != identify("other")
+    assert "one" not in identify("one")
 
 
 def test_a_hub_that_can_serve_one_account_is_ready_and_names_the_others(house: House) -> None:

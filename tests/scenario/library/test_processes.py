@@ -152,7 +152,7 @@ def test_what_a_program_dies_of_is_told_in_words(sandbox: Running, tmp_path: Pat
     """A wrong secret, then an address that is not allowed: the last lines of the traceback say who does what."""
     _, log = Told("fail", sandbox, tmp_path, SECRET="f" * 32).end(1)
     assert "40125" in log
-    assert "correct it there and restart the program" in log.splitlines()[-1]
+    assert "correct it there and restart the hub or program" in log.splitlines()[-1]
     assert "f" * 32 not in log
     sandbox.account.set_allow_list(["203.0.113.9"]) if sandbox.account else None
     _, log = Told("fail", sandbox, tmp_path).end(1)

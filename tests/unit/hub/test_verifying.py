@@ -57,6 +57,7 @@ def test_an_address_is_judged_before_anything_is_asked(url: str, step: str | Non
         (Undelivered("name_unknown", was_sent=False), "dns"),
         (Undelivered("certificate_invalid", was_sent=False), "certificate"),
         (Undelivered("tls_failed", was_sent=False), "tls"),
+        (Undelivered("not_tls", was_sent=False), "tls"),
         (Undelivered("connect_failed", was_sent=False), "closed"),
         (Undelivered("connect_timeout", was_sent=False), "closed"),
         (Undelivered("timeout", was_sent=True), "silent"),

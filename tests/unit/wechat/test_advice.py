@@ -17,6 +17,7 @@ from zhongkong.messages import LANGUAGES, Language, codes
 from zhongkong.wechat.advice import (
     ADVISED,
     ADVISED_OF_WECOM,
+    UNREACHED,
     action_on,
     advise,
     build_error,
@@ -44,6 +45,17 @@ def test_the_advised_codes_and_the_catalogue_are_one_list() -> None:
     """A text that no code leads to is dead; a code without its text would fail when it is needed."""
     own = {code for code in codes() if code.startswith("errcode_") and code[8:].removeprefix("-").isdigit()}
     assert own == {f"errcode_{errcode}" for errcode in ADVISED}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("state", sorted(UNREACHED))
+def test_what_was_not_reached_is_named_where_it_may_be(lang: Language, state: str) -> None:
+    """A typing error in an address is seen by who reads the address; anybody may read the other text."""
+    url = "http://192.0.2.1"
+    assert url in explain_trouble(state, lang, "wx1", errmsg="connect_failed", values={"base_url": url})
+    bare = explain_trouble(state, lang, "wx1", errmsg="connect_failed")
+    assert "wx1" in bare
+    assert url not in bare
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -38,6 +38,8 @@ class StoreFacts(NamedTuple):
     """Where the store was moved; empty where it was not."""
     is_unfinished: bool = False
     """Whether it is a copy that is not complete."""
+    incarnation: str = ""
+    """Which store it is; empty for an empty one."""
 
 
 def is_there(path: Path) -> bool:
@@ -106,11 +108,11 @@ def _look(connection: Connection, tables: Tables) -> StoreFacts:
     facts = StoreFacts(schema, SCHEMA, program_of(connection, tables), "")
     if not inspect(connection).has_table(tables.meta.name):
         return facts
-    if schema != SCHEMA:
-        return facts._replace(seal_check=connection.execute(select(meta.seal_check)).scalar_one_or_none() or "")
-    told = connection.execute(select(meta.seal_check, meta.moved_to, meta.filled_by)).one_or_none()
+    told = connection.execute(select(meta.seal_check, meta.incarnation)).one_or_none()
     if told is None:
         return facts
-    return facts._replace(
-        seal_check=told.seal_check, moved_to=told.moved_to or "", is_unfinished=told.filled_by is not None
-    )
+    facts = facts._replace(seal_check=told.seal_check, incarnation=told.incarnation)
+    if schema != SCHEMA:
+        return facts
+    standing = connection.execute(select(meta.moved_to, meta.filled_by)).one()
+    return facts._replace(moved_to=standing.moved_to or "", is_unfinished=standing.filled_by is not None)

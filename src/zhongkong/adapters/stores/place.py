@@ -75,15 +75,16 @@ def judge_rights(path: Path) -> None:
     if _is_mounted_read_only(directory):
         raise StoreRefused("store_mounted_read_only", path=str(path), owner=_owner_there(path))
     if os.access(path, os.F_OK) and not os.access(path, os.R_OK | os.W_OK):
-        raise StoreRefused("store_read_only", path=str(path), owner=owner_of(path), user=_user())
+        owner, user = owner_of(path), user_here()
+        raise StoreRefused("store_read_only" if owner != user else "store_shut", path=str(path), owner=owner, user=user)
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         raise _refuse_directory(path, directory)
 
 
 def _refuse_directory(path: Path, directory: Path) -> StoreRefused:
-    return StoreRefused(
-        "store_directory_read_only", path=str(path), directory=str(directory), owner=owner_of(directory), user=_user()
-    )
+    owner, user = owner_of(directory), user_here()
+    code = "store_directory_read_only" if owner != user else "store_directory_shut"
+    return StoreRefused(code, path=str(path), directory=str(directory), owner=owner, user=user)
 
 
 def owner_of(path: Path) -> str:
@@ -115,7 +116,8 @@ def _is_mounted_read_only(directory: Path) -> bool:
         return False
 
 
-def _user() -> str:
+def user_here() -> str:
+    """Return the name of who runs this program, his number if he has no name."""
     return _name_of(os.geteuid()) if hasattr(os, "geteuid") else getuser()
 
 

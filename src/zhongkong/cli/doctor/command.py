@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Container, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from zhongkong.cli.tables import build_grid, open_console
 from zhongkong.cli.words import Command, hub_option
 from zhongkong.core.model import Account, Kind, Mode
 from zhongkong.errors import ZhongkongError
-from zhongkong.settings import Settings
+from zhongkong.settings import Settings, read_accounts
 from zhongkong.wechat.endpoints import PLATFORM_URL
 
 MARKS = {State.GOOD: ("✓", "green"), State.NOTE: ("·", "dim"), State.TODO: ("✗", "red")}
@@ -54,19 +55,19 @@ async def _look(session: Session, findings: Findings) -> None:
     if settings is None:
         return
     findings.lang = session.lang
-    opens = look_at_storage(settings, findings)
-    knows_accounts = opens or not findings.has_todo(Area.STORE, Area.SEAL)
+    store = look_at_storage(settings, findings)
+    knows_accounts = store.opens or not findings.has_todo(Area.STORE, Area.SEAL)
     await look_at_bell(settings, findings)
     settings = replace(settings, store_bell="")  # it was looked at; nothing else needs it
-    await look_at_hub(url_of(settings.host, settings.port), findings)
+    await look_at_hub(url_of(settings.host, settings.port), store, findings)
     await look_at_tls(settings, findings)
-    accounts = await _look_at_accounts_here(settings, findings) if opens else []
+    accounts = await _look_at_accounts_here(settings, findings) if store.opens else []
     followers = [account for account in accounts if account.mode is Mode.FOLLOW]
     urls = {account.base_url for account in accounts if account.mode is not Mode.FOLLOW}
     for url in sorted(urls) or ([PLATFORM_URL] if knows_accounts and not followers else []):
         await look_at_platform(url, settings.egress_proxy, findings)
     await look_at_leaders(followers, findings)
-    await look_at_sinks(settings, findings, store_opens=opens)
+    await look_at_sinks(settings, findings, store_opens=store.opens)
 
 
 async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list[Account]:
@@ -76,10 +77,24 @@ async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list
             if isinstance(parse_address(settings.store_url), FileAddress):
                 findings.good(Area.CLOCK, "doctor_store_clock")
             await _look_at_accounts(api, findings)
-            return await seats.store.accounts()
+            accounts = await seats.store.accounts()
+            sealed = {slot.appid for slot in seats.keeper.known.unreadable()}
+            _compare_declared(settings, {account.appid: account for account in accounts}, sealed, findings)
+            return accounts
     except ZhongkongError as error:
         findings.error(Area.STORE, error)
         return []
+
+
+def _compare_declared(
+    settings: Settings, stored: Mapping[str, Account], sealed: Container[str], findings: Findings
+) -> None:
+    """Tell which declared accounts the store has not as the settings say now; of one that is sealed nobody knows."""
+    for account in read_accounts(settings.declarations, os.environ):
+        old = stored.get(account.appid)
+        is_same = old is not None and replace(account, declared=True, revision=old.revision) == old
+        if not is_same and account.appid not in sealed:
+            findings.todo(Area.ACCOUNTS, "doctor_declared_otherwise", appid=account.appid)
 
 
 async def _look_at_accounts(api: Api, findings: Findings) -> None:

@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from zhongkong.adapters.clock import MachineClock
-from zhongkong.adapters.connections import Way
+from zhongkong.adapters.connections import Way, speaks_no_tls
 from zhongkong.adapters.names import SystemNames
 from zhongkong.adapters.platform import AiohttpPlatform, Stamp
 from zhongkong.cli.doctor.findings import Area, Findings
+from zhongkong.cli.doctor.storage import Looked
 from zhongkong.core.model import Account, AccountKind, Seconds, Secret
+from zhongkong.hub.api.state import identify
 from zhongkong.wechat.endpoints import is_platform_host
 
 STEP_WITHIN: Seconds = 5.0
@@ -56,7 +58,9 @@ async def look_at_way(url: str, findings: Findings) -> bool:
         async with asyncio.timeout(STEP_WITHIN):
             _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if is_tls else None)
     except ssl.SSLError as error:
-        findings.todo(Area.NETWORK, "doctor_no_tls", host=host, why=error.reason or type(error).__name__)
+        code = "doctor_speaks_no_tls" if speaks_no_tls(error) else "doctor_no_tls"
+        why = error.reason or type(error).__name__
+        findings.todo(Area.NETWORK, code, url=url, host=host, port=port, why=why)
         return False
     except (OSError, TimeoutError) as error:
         why = getattr(error, "strerror", None) or type(error).__name__
@@ -67,27 +71,37 @@ async def look_at_way(url: str, findings: Findings) -> bool:
     return True
 
 
-async def look_at_hub(url: str, findings: Findings) -> None:
-    """Look whether a hub runs on this machine, and has its store."""
+async def look_at_hub(url: str, store: Looked, findings: Findings) -> None:
+    """Look whether a hub runs on this machine, has its store, and whether that is the one that the settings name."""
     try:
         version = (await _ask_hub(f"{url}/healthz"))["version"]
-    except (aiohttp.ClientError, TimeoutError, OSError):
+    except aiohttp.ClientConnectorError:
         findings.note(Area.HUB, "doctor_hub_away", url=url)
-    except (ValueError, LookupError, TypeError):
+    except TimeoutError:
+        findings.todo(Area.HUB, "doctor_hub_mute", url=url)
+    except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError):
         findings.todo(Area.HUB, "doctor_hub_stranger", url=url)
     else:
         findings.good(Area.HUB, "doctor_hub", url=url, version=version)
-        await look_at_store_of(url, findings)
+        its_store = await look_at_store_of(url, findings)
+        if its_store and store.incarnation is not None and its_store != identify(store.incarnation):
+            findings.todo(Area.HUB, "doctor_hub_other_store", url=url, place=store.place)
 
 
-async def look_at_store_of(url: str, findings: Findings) -> None:
-    """Say what a hub itself says of its store, if that is trouble: from elsewhere all may look well."""
+async def look_at_store_of(url: str, findings: Findings) -> str:
+    """Say what a hub itself says of its store, if that is trouble: from elsewhere all may look well.
+
+    Return which store it is; empty where there is trouble, or a hub of an older version does not say.
+    """
     try:
-        store = (await _ask_hub(f"{url}/readyz"))["store"]
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError):
-        return  # what is wrong with it is told by whoever looked at the way
+        told = await _ask_hub(f"{url}/readyz")
+        store, store_id = told["store"], told.get("store_id", "")
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""  # what is wrong with it is told by whoever looked at the way
     if code := STORES.get(store):
         findings.todo(Area.HUB, code, url=url)
+        return ""
+    return str(store_id)
 
 
 async def _ask_hub(url: str) -> Any:  # noqa: ANN401 (JSON of whoever listens there)

@@ -7,6 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from zhongkong.adapters.certificates import CA_KEY_FILE, TLS_FILE
@@ -14,6 +15,7 @@ from zhongkong.adapters.clock import MachineClock
 from zhongkong.adapters.seal import FileSeal
 from zhongkong.adapters.stores.addresses import Address, FileAddress, parse_address
 from zhongkong.adapters.stores.examining import StoreFacts, examine, is_there
+from zhongkong.adapters.stores.place import owner_of, user_here
 from zhongkong.cli.doctor.database import judge_server
 from zhongkong.cli.doctor.findings import Area, Findings
 from zhongkong.cli.session import Session
@@ -23,6 +25,16 @@ from zhongkong.settings import Settings, read_accounts
 
 ROOM = 100 * 1024 * 1024
 """Bytes that should be free: a store grows by its events, and its log is written beside it."""
+
+
+class Looked(NamedTuple):
+    """What the rest of the looking needs to know of the store."""
+
+    opens: bool
+    """It can be opened as it is."""
+    place: str = ""
+    incarnation: str | None = None
+    """Which store it is: empty where there is none, None where that cannot be known."""
 
 
 def look_at_settings(session: Session, findings: Findings) -> Settings | None:
@@ -42,21 +54,22 @@ def look_at_settings(session: Session, findings: Findings) -> Settings | None:
     return settings
 
 
-def look_at_storage(settings: Settings, findings: Findings) -> bool:
-    """Look at seal, store, permissions and room; return whether the store can be opened as it is."""
+def look_at_storage(settings: Settings, findings: Findings) -> Looked:
+    """Look at seal, store, permissions and room."""
     try:
         address = parse_address(settings.store_url)
     except SettingInvalid as error:
         findings.error(Area.STORE, error)
-        return False
+        return Looked(opens=False)
     file = address.path if isinstance(address, FileAddress) else None
     seal = _look_at_seal(settings.seal_file, findings, store_is_there=file is not None and is_there(file))
-    opens = _look_at_store(address, settings, seal, findings)
+    looked = _look_at_store(address, settings, seal, findings)
     files = (settings.seal_file, file, *(settings.data_dir / name for name in (CA_KEY_FILE, TLS_FILE)))
+    _look_at_directories([one for one in (settings.seal_file, file) if one is not None], findings)
     _look_at_modes(settings.data_dir, [one for one in files if one is not None], findings)
     if file is not None:
         _look_at_room(file, findings)
-    return opens
+    return looked
 
 
 async def look_at_bell(settings: Settings, findings: Findings) -> None:
@@ -96,15 +109,21 @@ def _look_at_seal(path: Path, findings: Findings, *, store_is_there: bool) -> Fi
     return seal
 
 
-def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, findings: Findings) -> bool:
+def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, findings: Findings) -> Looked:
     if isinstance(address, FileAddress) and _is_absent(address.path):
         findings.note(Area.STORE, "doctor_store_none", path=address)
-        return False
+        return Looked(opens=False, place=str(address), incarnation="")
     try:
         facts = examine(address, settings.store_prefix)
     except (SettingInvalid, StoreError) as error:
         findings.error(Area.STORE, error)
-        return False
+        return Looked(opens=False)
+    return Looked(_judge_facts(facts, address, settings, seal, findings), str(address), facts.incarnation)
+
+
+def _judge_facts(
+    facts: StoreFacts, address: Address, settings: Settings, seal: FileSeal | None, findings: Findings
+) -> bool:
     if facts.server is not None:
         judge_server(facts.server, address, findings)
         if not facts.schema:
@@ -119,7 +138,7 @@ def _look_at_store(address: Address, settings: Settings, seal: FileSeal | None, 
     return (
         _judge_schema(facts, address, findings)
         and _judge_standing(facts, findings)
-        and _judge_check(facts, seal, findings)
+        and _judge_check(facts, address, seal, findings)
     )
 
 
@@ -140,11 +159,11 @@ def _judge_schema(facts: StoreFacts, address: Address, findings: Findings) -> bo
     return False
 
 
-def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -> bool:
+def _judge_check(facts: StoreFacts, address: Address, seal: FileSeal | None, findings: Findings) -> bool:
     if seal is None:
         return False
     if not seal.knows(facts.seal_check):
-        findings.todo(Area.SEAL, "seal_of_another_store")
+        findings.todo(Area.SEAL, "seal_does_not_fit", path=seal.path, store=address)
         return False
     if seal.check != facts.seal_check:
         findings.todo(Area.SEAL, "doctor_seal_half_rotated")
@@ -155,8 +174,21 @@ def _judge_check(facts: StoreFacts, seal: FileSeal | None, findings: Findings) -
 
 def _is_absent(path: Path) -> bool:
     """Say whether the file is not there; one that cannot be looked for because of a directory's owner may be."""
-    nearest = next((one for one in path.absolute().parents if is_there(one)), Path())
-    return not is_there(path) and os.access(nearest, os.X_OK)
+    return not is_there(path) and os.access(_nearest(path), os.X_OK)
+
+
+def _nearest(path: Path) -> Path:
+    """Return the directory that is to hold the file; if it is not there yet, the one in which it will be made."""
+    return next((one for one in path.absolute().parents if is_there(one)), Path())
+
+
+def _look_at_directories(paths: Iterable[Path], findings: Findings) -> None:
+    """Tell if a file that is not there yet cannot be made; what keeps one that is there from use is told before."""
+    for directory, path in {_nearest(one): one for one in paths if not is_there(one)}.items():
+        if not os.access(directory, os.W_OK | os.X_OK):
+            owner, user = owner_of(directory), user_here()
+            code = "doctor_directory_of_another" if owner != user else "doctor_directory_shut"
+            findings.todo(Area.FILES, code, path=path, directory=directory, owner=owner, user=user)
 
 
 def _look_at_modes(directory: Path, files: Iterable[Path], findings: Findings) -> None:
@@ -177,9 +209,7 @@ def _look_at_mode(path: Path, findings: Findings, *, shut: int = 0o077, code: st
 
 
 def _look_at_room(path: Path, findings: Findings) -> None:
-    directory = next((one for one in path.absolute().parents if is_there(one)), None)
-    if directory is None:
-        return
+    directory = _nearest(path)
     free = shutil.disk_usage(directory).free
     told = {"directory": directory, "megabytes": free // 2**20}
     if free < ROOM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -137,12 +138,12 @@ def describe_account(account: Account, health: Health, known: Knowledge, lang: L
         "is_test": account.is_test,
         "declared": account.declared,
         "revision": account.revision,
-        "credentials": {one.slot.kind.value: _describe_credential(one, known, lang) for one in healths},
+        "credentials": {one.slot.kind.value: _describe_credential(one, account, known, lang) for one in healths},
     }
 
 
-def _describe_credential(health: Health, known: Knowledge, lang: Language) -> dict[str, Any]:
-    members, record = describe_health(health, lang), known.record(health.slot)
+def _describe_credential(health: Health, account: Account, known: Knowledge, lang: Language) -> dict[str, Any]:
+    members, record = describe_health(health, lang, {"base_url": account.base_url}), known.record(health.slot)
     if record is not None and record.credential is not None:
         members |= {
             "generation": record.generation,
@@ -153,8 +154,11 @@ def _describe_credential(health: Health, known: Knowledge, lang: Language) -> di
     return members
 
 
-def describe_health(health: Health, lang: Language) -> dict[str, Any]:
-    """Return how a slot is: its state, and where it is not well why, in the platform's words and in ours."""
+def describe_health(health: Health, lang: Language, named: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return how a slot is: its state, and where it is not well why, in the platform's words and in ours.
+
+    `named` is what the text may name besides the appid.
+    """
     members: dict[str, Any] = {"state": health.state, "serving": health.serving}
     if health.state == WELL:
         return members
@@ -162,7 +166,7 @@ def describe_health(health: Health, lang: Language) -> dict[str, Any]:
     appid = health.slot.appid
     if trouble is None:
         return {**members, "detail": render(f"trouble_{health.state}", lang, appid=appid)}
-    members["detail"] = explain_trouble(trouble.state, lang, appid, trouble.errcode, trouble.errmsg)
+    members["detail"] = explain_trouble(trouble.state, lang, appid, trouble.errcode, trouble.errmsg, named)
     if trouble.errcode is not None:
         members |= {
             "errcode": trouble.errcode,

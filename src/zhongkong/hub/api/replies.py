@@ -41,6 +41,7 @@ STATUS_OF_CODE: Mapping[str, HTTPStatus] = {
     "account_exists": HTTPStatus.CONFLICT,
     "account_declared": HTTPStatus.CONFLICT,
     "secret_not_tried": HTTPStatus.SERVICE_UNAVAILABLE,
+    "account_not_tried": HTTPStatus.SERVICE_UNAVAILABLE,
     "leader_not_tried": HTTPStatus.SERVICE_UNAVAILABLE,
     "leader_refused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "force_at_leader": HTTPStatus.CONFLICT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -18,6 +19,11 @@ from zhongkong.hub.health import RESTING, WELL, health_of_all
 from zhongkong.hub.telemetry import CONTENT_TYPE
 from zhongkong.keeper.knowledge import Knowledge
 from zhongkong.version import __version__
+
+
+def identify(incarnation: str) -> str:
+    """Return what tells one store from another and nothing else about it: anybody may ask for it. None gives none."""
+    return sha256(b"zhongkong store\0" + incarnation.encode()).hexdigest()[:16] if incarnation else ""
 
 
 class State:
@@ -56,6 +62,7 @@ class State:
         body = {
             "status": "ready" if is_ready else "not_ready",
             "store": "away" if self._known.is_stale else "unwritable" if self._known.is_unwritable else "ok",
+            "store_id": identify(self._known.incarnation),
             "slots": len(slots),
             "serving": sum(one.serving for one in slots),
             "unwell": unwell,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from zhongkong.adapters.stores.place import NETWORK_FILE_SYSTEMS, file_system_of, find_mount, has_room, owner_of
+from zhongkong.adapters.stores.place import (
+    NETWORK_FILE_SYSTEMS,
+    file_system_of,
+    find_mount,
+    has_room,
+    judge_rights,
+    owner_of,
+)
+from zhongkong.errors import StoreRefused
 
 MOUNTS = [
     "/dev/vda / ext4 rw,relatime 0 0",
@@ -60,3 +69,16 @@ def test_what_is_not_there_belongs_to_nobody_known(tmp_path: Path) -> None:
     assert owner_of(tmp_path / "absent") == "?"
     assert owner_of(tmp_path) == tmp_path.owner()
     assert has_room(tmp_path / "absent" / "hub.db")
+
+
+@pytest.mark.parametrize(("shut", "code"), [("hub.db", "store_shut"), ("", "store_directory_shut")])
+def test_where_the_owner_himself_may_not_write_the_mode_is_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shut: str, code: str
+) -> None:
+    """To change the owner, or to run as him, would be no advice: he is who runs this."""
+    path = tmp_path / "hub.db"
+    path.touch()
+    monkeypatch.setattr("os.access", lambda one, mode: one != tmp_path / shut or mode == os.F_OK)  # root may do all
+    with pytest.raises(StoreRefused) as refused:
+        judge_rights(path)
+    assert refused.value.code == code
