@@ -75,7 +75,7 @@ async def _look_at_accounts_here(settings: Settings, findings: Findings) -> list
     try:
         async with open_here(settings, findings.lang) as (api, seats):
             if isinstance(parse_address(settings.store_url), FileAddress):
-                findings.good(Area.CLOCK, "doctor_store_clock")
+                findings.note(Area.CLOCK, "doctor_store_clock")
             await _look_at_accounts(api, findings)
             accounts = await seats.store.accounts()
             sealed = {slot.appid for slot in seats.keeper.known.unreadable()}
